@@ -1,0 +1,85 @@
+/**
+ * Config is a value: one strict zod schema per component, parsed once at the edge and frozen.
+ * An unknown key names the nearest known one.
+ */
+import { distance } from 'fastest-levenshtein';
+import { z } from 'zod';
+import { DabarexError } from './errors.ts';
+
+/**
+ * Parses `value` by `schema` and freezes the result deeply.
+ * @param where what is being read, for the message: `recipes/quickstart.yaml`
+ * @throws config_unknown_key for a key no schema knows; config_invalid for any other mismatch
+ */
+export function parseConfig<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return deepFreeze(result.data);
+  const issue = result.error.issues[0]!;
+  const path = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') throw unknownKey(schema, issue.path, issue.keys[0]!, where);
+  throw new DabarexError(
+    'config_invalid',
+    `${where}: ${path || '(top level)'}: ${issue.message}. Correct this value and run again.`,
+    { where, path },
+  );
+}
+
+function unknownKey(
+  schema: z.ZodType,
+  path: readonly PropertyKey[],
+  key: string,
+  where: string,
+): DabarexError {
+  const known = keysAt(schema, path);
+  const nearest = [...known].sort((a, b) => distance(a, key) - distance(b, key))[0];
+  const full = [...path.map(String), key].join('.');
+  const hint = nearest ? ` Did you mean "${[...path.map(String), nearest].join('.')}"?` : '';
+  return new DabarexError(
+    'config_unknown_key',
+    `${where}: unknown key "${full}".${hint} Remove it or rename it.`,
+    {
+      where,
+      key: full,
+      nearest,
+    },
+  );
+}
+
+/** The keys the schema accepts at `path`; [] where it is not an object. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let node = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as JsonSchema;
+  const root = node;
+  for (const part of path) {
+    node = follow(root, node);
+    const next =
+      typeof part === 'number' ? node.items : (node.properties?.[String(part)] ?? node.additionalProperties);
+    if (!next || typeof next !== 'object') return [];
+    node = next;
+  }
+  node = follow(root, node);
+  const variants = [node, ...(node.anyOf ?? []), ...(node.oneOf ?? [])].map((each) => follow(root, each));
+  return [...new Set(variants.flatMap((each) => Object.keys(each.properties ?? {})))];
+}
+
+interface JsonSchema {
+  $ref?: string;
+  $defs?: Record<string, JsonSchema>;
+  properties?: Record<string, JsonSchema>;
+  additionalProperties?: JsonSchema | boolean;
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+}
+
+function follow(root: JsonSchema, node: JsonSchema): JsonSchema {
+  const name = node.$ref?.split('/').pop();
+  return name ? (root.$defs?.[name] ?? node) : node;
+}
+
+function deepFreeze<T>(value: T): T {
+  if (value && typeof value === 'object' && !ArrayBuffer.isView(value)) {
+    Object.freeze(value);
+    for (const each of Object.values(value)) deepFreeze(each);
+  }
+  return value;
+}

@@ -1,0 +1,30 @@
+/**
+ * Errors as data: a code, the fields that matter, and a message that says what happened, the values found and
+ * what to do. Users' mistakes throw a {@link DabarexError}; `assert` is for mistakes of our own.
+ * Every code stands in {@link ERROR_CODES} with one paragraph in docs/errors.md (a house test compares the two).
+ */
+
+/** Every code of dabarex, `room_problem`; docs/errors.md explains each. Keep sorted. */
+export const ERROR_CODES = ['config_invalid', 'config_unknown_key', 'file_missing'] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export type ErrorFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** An error a user can act on. `message` is one or two sentences: what, where, what to do. */
+export class DabarexError extends Error {
+  override readonly name = 'DabarexError';
+  readonly code: ErrorCode;
+  readonly fields: ErrorFields;
+
+  constructor(code: ErrorCode, message: string, fields: ErrorFields = {}, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+/** Throws when an invariant of our own code is broken; never for what a user can cause. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${message}`);
+}
