@@ -5,7 +5,12 @@
  */
 
 /** Every code of dabarex, `room_problem`; docs/errors.md explains each. Keep sorted. */
-export const ERROR_CODES = ['config_invalid', 'config_unknown_key', 'file_missing'] as const;
+// biome-ignore format: one code a line
+export const ERROR_CODES = [
+  'config_invalid',
+  'config_unknown_key',
+  'file_missing',
+] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 

@@ -1,2 +1,6 @@
 export { parseConfig } from './config.ts';
 export { assert, DabarexError, ERROR_CODES, type ErrorCode, type ErrorFields } from './errors.ts';
+export { syncFolder, writeFileAtomic, writeFilePartsAtomic } from './files.ts';
+export type { OnProgress, Progress } from './progress.ts';
+export { philox, Rng, streamOf } from './rng.ts';
+export { spawnWorker } from './worker.ts';

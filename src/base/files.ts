@@ -1,0 +1,52 @@
+/** Files that are whole or absent: written to a temporary name, fsynced, renamed. */
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * Writes `content` to `path` so that a reader, or a run after a crash, sees the old file or the new one, never a part.
+ * Creates the folder. The temporary file (`path.tmp-PID`) is removed on failure.
+ */
+export function writeFileAtomic(path: string, content: string | Uint8Array): void {
+  writeFilePartsAtomic(path, [typeof content === 'string' ? Buffer.from(content, 'utf8') : content]);
+}
+
+/** As {@link writeFileAtomic}, for content that is produced part by part. */
+export function writeFilePartsAtomic(path: string, parts: Iterable<Uint8Array>): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.tmp-${process.pid}`;
+  const file = openSync(temporary, 'w');
+  try {
+    for (const part of parts) writeFully(file, part);
+    fsyncSync(file);
+    closeSync(file);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncFolder(dirname(path));
+}
+
+/** Makes a rename or creation in `folder` durable. A system that cannot sync folders is left as it is. */
+export function syncFolder(folder: string): void {
+  let handle: number;
+  try {
+    handle = openSync(folder, 'r');
+  } catch {
+    return;
+  }
+  try {
+    fsyncSync(handle);
+  } catch {
+    // Windows refuses to sync a folder; the rename is still atomic there.
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function writeFully(file: number, part: Uint8Array): void {
+  let offset = 0;
+  while (offset < part.byteLength) {
+    offset += writeSync(file, part, offset, Math.min(part.byteLength - offset, 1 << 30));
+  }
+}
