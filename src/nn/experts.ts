@@ -1,0 +1,94 @@
+/**
+ * The feed-forward layer of DBRX: a router chooses K of E gated experts for every token; no token is dropped.
+ * With E = 1 it is a dense gated layer and the router is not run (its only weight would be 1).
+ * Legend: R tokens, D model dim, E experts, K experts per token, F expert hidden dim, S = R·K slots.
+ */
+import {
+  type Activation,
+  combine,
+  dispatch,
+  glu,
+  groupedLinear,
+  linear,
+  PackedWeight,
+  type Precision,
+  planDispatch,
+  route,
+  type Tape,
+  type Tensor,
+} from '../tensor/index.ts';
+import { Linear } from './linear.ts';
+import type { Parameter, ParameterStore } from './parameter.ts';
+
+export interface ExpertsConfig {
+  readonly dModel: number;
+  readonly hidden: number;
+  readonly numExperts: number;
+  readonly topK: number;
+  readonly normalizeWeights: boolean;
+  readonly activation: Activation;
+  readonly std: number;
+  /** initial standard deviation of the down projection */
+  readonly outStd: number;
+  readonly precision: Precision;
+}
+
+export interface ExpertsOutput {
+  /** [R, D] */
+  readonly y: Tensor;
+  /** [E] tokens per expert */
+  readonly counts: Int32Array;
+  /** weighted load-balancing loss of this layer */
+  readonly balanceLoss: number;
+}
+
+export class Experts {
+  readonly router: Linear;
+  /** [E, 2F, D]: per expert F gate rows (DBRX's w1), then F up rows (v1) */
+  readonly gateUp: Parameter;
+  /** [E, F, D] (DBRX's w2: stored so that y = h · w2) */
+  readonly down: Parameter;
+  private readonly config: ExpertsConfig;
+  private readonly gateUpPacked: PackedWeight;
+  private readonly downPacked: PackedWeight;
+
+  constructor(store: ParameterStore, name: string, config: ExpertsConfig) {
+    const { dModel, hidden, numExperts, std, outStd, precision } = config;
+    const router = { inputs: dModel, outputs: numExperts, std, precision: 'f32' as const };
+    this.config = config;
+    this.router = new Linear(store, `${name}.router`, router);
+    const gateUpShape = [numExperts, 2 * hidden, dModel];
+    this.gateUp = store.create(`${name}.gate_up`, gateUpShape, { kind: 'normal', std }, true);
+    this.down = store.create(
+      `${name}.down`,
+      [numExperts, hidden, dModel],
+      { kind: 'normal', std: outStd },
+      true,
+    );
+    this.gateUpPacked = new PackedWeight(this.gateUp.tensor, precision);
+    this.downPacked = new PackedWeight(this.down.tensor, precision, 'in-out');
+  }
+
+  /** x [R, D]; `balanceWeight` and `gradScale` as in {@link route}. */
+  forward(tape: Tape, x: Tensor, balanceWeight: number, gradScale: number): ExpertsOutput {
+    const { numExperts, topK, normalizeWeights, activation } = this.config;
+    if (numExperts === 1) return this.forwardDense(tape, x);
+    const logits = this.router.forward(tape, x);
+    const { weights, experts, counts, balanceLoss } = route(tape, logits, {
+      topK,
+      normalize: normalizeWeights,
+      balanceWeight,
+      gradScale,
+    });
+    const plan = planDispatch(tape, experts, topK, numExperts);
+    const xs = dispatch(tape, x, plan);
+    const h = glu(tape, groupedLinear(tape, xs, this.gateUpPacked, plan.offsets), activation);
+    const ys = groupedLinear(tape, h, this.downPacked, plan.offsets);
+    return { y: combine(tape, ys, weights, plan), counts, balanceLoss };
+  }
+
+  private forwardDense(tape: Tape, x: Tensor): ExpertsOutput {
+    const h = glu(tape, linear(tape, x, this.gateUpPacked), this.config.activation);
+    return { y: linear(tape, h, this.downPacked), counts: Int32Array.of(x.shape[0]!), balanceLoss: 0 };
+  }
+}

@@ -1,0 +1,11 @@
+export {
+  Attention,
+  type AttentionConfig,
+  type CachedRows,
+  type LayerCache,
+  type PackedRows,
+} from './attention.ts';
+export { Experts, type ExpertsConfig, type ExpertsOutput } from './experts.ts';
+export { Linear, type LinearOptions } from './linear.ts';
+export { Norm, type NormKind } from './norm.ts';
+export { type Init, type Parameter, ParameterStore, type ParameterStoreOptions } from './parameter.ts';

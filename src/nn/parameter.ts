@@ -1,0 +1,62 @@
+/** Named trainable tensors, in memory that lives as long as the model. */
+import { assert, Rng, streamOf } from '../base/index.ts';
+import { Arena, type FloatType, type Kernels, sizeOf, Tensor } from '../tensor/index.ts';
+
+/** How a parameter starts: `normal` draws N(0, std²), `ones` is a norm's scale. */
+export type Init = { readonly kind: 'normal'; readonly std: number } | { readonly kind: 'ones' };
+
+export interface Parameter {
+  /** unique in the model, e.g. `blocks.0.attn.qkv` */
+  readonly name: string;
+  readonly tensor: Tensor;
+  readonly init: Init;
+  /** whether weight decay applies (matrices: yes; norm scales: no) */
+  readonly decay: boolean;
+}
+
+export interface ParameterStoreOptions {
+  /** with gradients (training) or without (inference) */
+  readonly trainable: boolean;
+  readonly floatType?: FloatType;
+}
+
+/** Creates parameters and owns their memory. */
+export class ParameterStore {
+  readonly kernels: Kernels;
+  readonly all: Parameter[] = [];
+  private readonly trainable: boolean;
+  private readonly data: Arena;
+  private readonly gradients: Arena;
+
+  constructor(kernels: Kernels, options: ParameterStoreOptions) {
+    this.kernels = kernels;
+    this.trainable = options.trainable;
+    this.data = new Arena(kernels, options.floatType, 16 << 20);
+    this.gradients = new Arena(kernels, options.floatType, 16 << 20);
+  }
+
+  /** A new parameter, its values still unset: see {@link initialize}. */
+  create(name: string, shape: readonly number[], init: Init, decay: boolean): Parameter {
+    assert(!this.all.some((each) => each.name === name), `two parameters are named ${name}`);
+    const tensor = new Tensor(this.data.floats(sizeOf(shape)), shape, this.trainable);
+    if (this.trainable) tensor.grad = this.gradients.floats(sizeOf(shape));
+    const parameter = { name, tensor, init, decay };
+    this.all.push(parameter);
+    return parameter;
+  }
+
+  /** Draws every parameter's start from (seed, its name): independent of the order and of the other parameters. */
+  initialize(seed: number): void {
+    for (const { name, tensor, init } of this.all) {
+      const rng = new Rng(seed, streamOf(name));
+      for (let i = 0; i < tensor.size; i++)
+        tensor.data[i] = init.kind === 'ones' ? 1 : init.std * rng.normal();
+      tensor.version++;
+    }
+  }
+
+  /** Marks every gradient as empty; the next contribution overwrites. */
+  clearGradients(): void {
+    for (const { tensor } of this.all) tensor.hasGrad = false;
+  }
+}

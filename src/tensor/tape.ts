@@ -1,0 +1,104 @@
+/**
+ * Autograd: a tape of differentiable ops, eager. An op computes its output at once and records how to carry the
+ * gradient back; `backward` runs the records in reverse. Nothing is zeroed: the first contribution to a gradient
+ * overwrites, later ones accumulate (`gradOf` tells which).
+ */
+import { assert } from '../base/index.ts';
+import { Arena, type FloatType } from './arena.ts';
+import type { FloatArray, Kernels } from './kernels.ts';
+import { sizeOf, Tensor } from './tensor.ts';
+
+export interface TapeOptions {
+  /** false for inference: ops record nothing */
+  readonly recording?: boolean;
+  /** f64 only with the reference kernels, for checking gradients */
+  readonly floatType?: FloatType;
+  readonly arena?: Arena;
+}
+
+export class Tape {
+  readonly kernels: Kernels;
+  readonly arena: Arena;
+  readonly recording: boolean;
+  private readonly records: (() => void)[] = [];
+
+  constructor(kernels: Kernels, options: TapeOptions = {}) {
+    this.kernels = kernels;
+    this.arena = options.arena ?? new Arena(kernels, options.floatType);
+    this.recording = options.recording ?? true;
+  }
+
+  /** A tensor with a copy of `values`, valid until {@link reset}. */
+  tensor(values: ArrayLike<number>, shape: readonly number[], requiresGrad = false): Tensor {
+    const data = this.arena.floats(sizeOf(shape));
+    assert(values.length === data.length, `${values.length} values do not fill the shape [${shape}]`);
+    data.set(values);
+    return new Tensor(data, shape, requiresGrad && this.recording);
+  }
+
+  /** An uninitialised output of an op over `inputs`: it requires a gradient when one of them does. */
+  output(shape: readonly number[], ...inputs: readonly Tensor[]): Tensor {
+    return this.wrap(this.arena.floats(sizeOf(shape)), shape, ...inputs);
+  }
+
+  /** As {@link output}, over memory the op already has. */
+  wrap(data: FloatArray, shape: readonly number[], ...inputs: readonly Tensor[]): Tensor {
+    return new Tensor(data, shape, this.recording && inputs.some((input) => input.requiresGrad));
+  }
+
+  /** Records the backward pass of `output`; it runs only if a gradient has reached the output. */
+  record(output: Tensor, backward: (gradient: FloatArray) => void): void {
+    if (!output.requiresGrad) return;
+    this.records.push(() => {
+      if (output.hasGrad) backward(output.grad!);
+    });
+  }
+
+  /**
+   * Where to put a contribution to `tensor`'s gradient: add it when `accumulate`, else overwrite. Null when the tensor
+   * needs none.
+   */
+  gradOf(tensor: Tensor): { grad: FloatArray; accumulate: boolean } | null {
+    if (!tensor.requiresGrad) return null;
+    tensor.grad ??= this.arena.floats(tensor.size);
+    const accumulate = tensor.hasGrad;
+    tensor.hasGrad = true;
+    return { grad: tensor.grad, accumulate };
+  }
+
+  /** As {@link gradOf} for kernels that always add: the gradient is zeroed first where it was empty. */
+  addingGradOf(tensor: Tensor): FloatArray | null {
+    const target = this.gradOf(tensor);
+    if (!target) return null;
+    if (!target.accumulate) this.kernels.fill(target.grad, 0);
+    return target.grad;
+  }
+
+  /** Gives `gradient` itself to a tensor that has none yet, without a copy; adds where it has one. */
+  passGrad(tensor: Tensor, gradient: FloatArray): void {
+    if (!tensor.requiresGrad) return;
+    if (tensor.grad === null) {
+      tensor.grad = gradient;
+      tensor.hasGrad = true;
+      return;
+    }
+    const { grad, accumulate } = this.gradOf(tensor)!;
+    this.kernels.scale(grad, gradient, 1, accumulate);
+  }
+
+  /** Carries the gradient of the scalar `loss` (times `scale`) back to every tensor that requires one. */
+  backward(loss: Tensor, scale = 1): void {
+    assert(this.recording, 'backward on a tape that does not record');
+    assert(loss.size === 1, `backward needs a scalar, not [${loss.shape}]`);
+    const target = this.gradOf(loss);
+    if (target) target.grad[0] = scale;
+    for (let i = this.records.length - 1; i >= 0; i--) this.records[i]!();
+    this.records.length = 0;
+  }
+
+  /** Forgets the records and frees all activations; tensors made on this tape must not be used any more. */
+  reset(): void {
+    this.records.length = 0;
+    this.arena.reset();
+  }
+}
