@@ -5,13 +5,13 @@
 import {
   attention,
   type FloatArray,
+  type ParameterStore,
   type Precision,
   type RopeTable,
   type Tape,
   type Tensor,
 } from '../tensor/index.ts';
 import { Linear } from './linear.ts';
-import type { ParameterStore } from './parameter.ts';
 
 export interface AttentionConfig {
   readonly dModel: number;

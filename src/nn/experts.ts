@@ -11,6 +11,8 @@ import {
   groupedLinear,
   linear,
   PackedWeight,
+  type Parameter,
+  type ParameterStore,
   type Precision,
   planDispatch,
   route,
@@ -18,7 +20,6 @@ import {
   type Tensor,
 } from '../tensor/index.ts';
 import { Linear } from './linear.ts';
-import type { Parameter, ParameterStore } from './parameter.ts';
 
 export interface ExpertsConfig {
   readonly dModel: number;

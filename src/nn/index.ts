@@ -8,4 +8,3 @@ export {
 export { Experts, type ExpertsConfig, type ExpertsOutput } from './experts.ts';
 export { Linear, type LinearOptions } from './linear.ts';
 export { Norm, type NormKind } from './norm.ts';
-export { type Init, type Parameter, ParameterStore, type ParameterStoreOptions } from './parameter.ts';

@@ -1,6 +1,13 @@
 /** A matrix product with a trained weight [outputs, inputs], no bias. */
-import { linear, PackedWeight, type Precision, type Tape, type Tensor } from '../tensor/index.ts';
-import type { Parameter, ParameterStore } from './parameter.ts';
+import {
+  linear,
+  PackedWeight,
+  type Parameter,
+  type ParameterStore,
+  type Precision,
+  type Tape,
+  type Tensor,
+} from '../tensor/index.ts';
 
 export interface LinearOptions {
   readonly inputs: number;

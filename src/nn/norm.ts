@@ -1,6 +1,12 @@
 /** Layer norm or RMS norm with a trained scale and no bias. */
-import { layerNorm, rmsNorm, type Tape, type Tensor } from '../tensor/index.ts';
-import type { Parameter, ParameterStore } from './parameter.ts';
+import {
+  layerNorm,
+  type Parameter,
+  type ParameterStore,
+  rmsNorm,
+  type Tape,
+  type Tensor,
+} from '../tensor/index.ts';
 
 export type NormKind = 'layernorm' | 'rmsnorm';
 

@@ -1,6 +1,8 @@
 /** Named trainable tensors, in memory that lives as long as the model. */
 import { assert, Rng, streamOf } from '../base/index.ts';
-import { Arena, type FloatType, type Kernels, sizeOf, Tensor } from '../tensor/index.ts';
+import { Arena, type FloatType } from './arena.ts';
+import type { Kernels } from './kernels.ts';
+import { sizeOf, Tensor } from './tensor.ts';
 
 /** How a parameter starts: `normal` draws N(0, std²), `ones` is a norm's scale. */
 export type Init = { readonly kind: 'normal'; readonly std: number } | { readonly kind: 'ones' };

@@ -1,0 +1,201 @@
+/**
+ * A decoder-only transformer of the DBRX family: pre-norm blocks of clipped, rotated grouped-query attention and a
+ * mixture of gated experts, untied embeddings. Databricks 2024; the math is facts of its published code:
+ * x += attention(norm_1(x)); x += experts(norm_2(x)); logits = lm_head(norm_f(x)).
+ * Legend: R rows (tokens of all sequences), D model dim, V vocabulary, P head dim.
+ */
+import { assert } from '../base/index.ts';
+import {
+  Attention,
+  type CachedRows,
+  Experts,
+  Linear,
+  Norm,
+  type Parameter,
+  ParameterStore,
+} from '../nn/index.ts';
+import {
+  Arena,
+  embedding,
+  type FloatArray,
+  type FloatType,
+  type Kernels,
+  type Parameter,
+  ParameterStore,
+  type Precision,
+  projectionCrossEntropy,
+  type RopeTable,
+  residualAdd,
+  ropeTable,
+  type Tape,
+  type Tensor,
+} from '../tensor/index.ts';
+import type { KvCache } from './cache.ts';
+import { headDimOf, type ModelConfig } from './config.ts';
+
+export interface TransformerOptions {
+  readonly precision: Precision;
+  /** with gradients and initial weights drawn from `seed`, or for inference with weights still to be loaded */
+  readonly trainable: boolean;
+  readonly seed?: number;
+  readonly floatType?: FloatType;
+}
+
+/** The rows of one forward pass; all arrays have one entry per row. See `Batch` of the stream room. */
+export interface TokenRows {
+  readonly tokens: Int32Array;
+  /** negative: ignored */
+  readonly targets: Int32Array;
+  readonly positions: Int32Array;
+  readonly firstKey: Int32Array;
+}
+
+export interface ForwardOptions {
+  /** the loss is the sum over counted rows divided by this; default: the number of counted rows */
+  readonly normalizer?: number;
+  /** share of the step's gradient that this microbatch's balance loss has; default 1 */
+  readonly balanceScale?: number;
+}
+
+export interface ForwardOutput {
+  /** mean (see normalizer) cross-entropy in nats; scalar to run backward from */
+  readonly loss: Tensor;
+  /** [R] cross-entropy of every row, 0 where ignored */
+  readonly losses: FloatArray;
+  /** load-balancing loss, its weight included; its gradient is part of the backward pass */
+  readonly balanceLoss: number;
+  /** per layer [E]: tokens every expert received */
+  readonly expertCounts: readonly Int32Array[];
+}
+
+interface Block {
+  readonly norm1: Norm;
+  readonly attention: Attention;
+  readonly norm2: Norm;
+  readonly experts: Experts;
+}
+
+export class Transformer {
+  readonly config: ModelConfig;
+  readonly kernels: Kernels;
+  readonly store: ParameterStore;
+  private readonly table: Parameter;
+  private readonly blocks: readonly Block[];
+  private readonly finalNorm: Norm;
+  private readonly head: Linear;
+  private readonly rope: RopeTable;
+
+  constructor(config: ModelConfig, kernels: Kernels, options: TransformerOptions) {
+    const { precision, trainable, floatType } = options;
+    const { dModel, vocabSize, numLayers } = config;
+    this.config = config;
+    this.kernels = kernels;
+    this.store = new ParameterStore(kernels, { trainable, floatType });
+    const tableInit = { kind: 'normal', std: config.initStd ?? 1 / Math.sqrt(dModel) } as const;
+    this.table = this.store.create('embedding', [vocabSize, dModel], tableInit, true);
+    this.blocks = Array.from({ length: numLayers }, (_, i) => createBlock(this.store, config, i, precision));
+    this.finalNorm = new Norm(this.store, 'norm_f', dModel, 'layernorm');
+    const headOptions = { inputs: dModel, outputs: vocabSize, std: stdOf(config, dModel), precision };
+    this.head = new Linear(this.store, 'head', headOptions);
+    const ropeArena = new Arena(kernels, floatType, 1 << 16);
+    this.rope = ropeTable(config.maxSeqLen, headDimOf(config), config.ropeTheta, (n) => ropeArena.floats(n));
+    if (options.seed !== undefined) this.store.initialize(options.seed);
+  }
+
+  get parameters(): readonly Parameter[] {
+    return this.store.all;
+  }
+
+  /** Loss of predicting `targets`. */
+  forward(tape: Tape, rows: TokenRows, options: ForwardOptions = {}): ForwardOutput {
+    const { lossWeight } = this.config.ffn;
+    const balanceWeight = lossWeight / this.config.numLayers;
+    const balanceScale = options.balanceScale ?? 1;
+    const packed = { kind: 'packed', positions: rows.positions, firstKey: rows.firstKey } as const;
+    const expertCounts: Int32Array[] = [];
+    let balanceLoss = 0;
+    let x = embedding(tape, this.table.tensor, rows.tokens);
+    for (const block of this.blocks) {
+      x = residualAdd(
+        tape,
+        x,
+        block.attention.forward(tape, block.norm1.forward(tape, x), packed, this.rope),
+      );
+      const experts = block.experts.forward(tape, block.norm2.forward(tape, x), balanceWeight, balanceScale);
+      x = residualAdd(tape, x, experts.y);
+      expertCounts.push(experts.counts);
+      balanceLoss += experts.balanceLoss;
+    }
+    x = this.finalNorm.forward(tape, x);
+    const normalizer = options.normalizer ?? countTargets(rows.targets);
+    const { loss, losses } = projectionCrossEntropy(tape, x, this.head.packed, rows.targets, normalizer);
+    return { loss, losses, balanceLoss, expertCounts };
+  }
+
+  /**
+   * Logits [logitRows, V] of some of the rows; every row's keys and values are written to the cache first.
+   * Valid until the tape is reset.
+   */
+  forwardCached(
+    tape: Tape,
+    tokens: Int32Array,
+    rows: CachedRows,
+    cache: KvCache,
+    logitRows: Int32Array,
+  ): FloatArray {
+    assert(!tape.recording, 'forwardCached on a recording tape');
+    let x = embedding(tape, this.table.tensor, tokens);
+    this.blocks.forEach((block, i) => {
+      const normed = block.norm1.forward(tape, x);
+      x = residualAdd(
+        tape,
+        x,
+        block.attention.forwardCached(tape, normed, rows, this.rope, cache.layers[i]!),
+      );
+      x = residualAdd(tape, x, block.experts.forward(tape, block.norm2.forward(tape, x), 0, 0).y);
+    });
+    const { dModel } = this.config;
+    const wanted = tape.output([logitRows.length, dModel]);
+    this.kernels.gatherRows(wanted.data, x.data, logitRows, logitRows.length, dModel);
+    return this.head.forward(tape, this.finalNorm.forward(tape, wanted)).data;
+  }
+}
+
+function createBlock(store: ParameterStore, config: ModelConfig, layer: number, precision: Precision): Block {
+  const { dModel, numHeads: heads, kvHeads, ffn, numLayers } = config;
+  const headDim = headDimOf(config);
+  const depthScale = 1 / Math.sqrt(2 * numLayers);
+  const name = `blocks.${layer}`;
+  const std = stdOf(config, dModel);
+  return {
+    norm1: new Norm(store, `${name}.norm_1`, dModel, 'layernorm'),
+    attention: new Attention(store, `${name}.attention`, {
+      dModel,
+      heads,
+      kvHeads,
+      headDim,
+      clip: config.clipQkv ?? 0,
+      std,
+      outStd: stdOf(config, heads * headDim) * depthScale,
+      precision,
+    }),
+    norm2: new Norm(store, `${name}.norm_2`, dModel, 'layernorm'),
+    experts: new Experts(store, `${name}.experts`, {
+      ...ffn,
+      dModel,
+      std,
+      outStd: stdOf(config, ffn.hidden) * depthScale,
+      precision,
+    }),
+  };
+}
+
+function stdOf(config: ModelConfig, inputs: number): number {
+  return config.initStd ?? 1 / Math.sqrt(inputs);
+}
+
+function countTargets(targets: Int32Array): number {
+  let count = 0;
+  for (const target of targets) if (target >= 0) count++;
+  return Math.max(1, count);
+}
