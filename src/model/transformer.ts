@@ -5,15 +5,7 @@
  * Legend: R rows (tokens of all sequences), D model dim, V vocabulary, P head dim.
  */
 import { assert } from '../base/index.ts';
-import {
-  Attention,
-  type CachedRows,
-  Experts,
-  Linear,
-  Norm,
-  type Parameter,
-  ParameterStore,
-} from '../nn/index.ts';
+import { Attention, type CachedRows, Experts, Linear, Norm } from '../nn/index.ts';
 import {
   Arena,
   embedding,
