@@ -10,6 +10,7 @@ export const ERROR_CODES = [
   'config_invalid',
   'config_unknown_key',
   'file_missing',
+  'training_diverged',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

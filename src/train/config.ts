@@ -1,0 +1,52 @@
+/** What a recipe says about training. */
+import { z } from 'zod';
+import { optimizerConfigSchema, scheduleConfigSchema } from '../optim/index.ts';
+import { durationSchema } from './duration.ts';
+
+const positive = z.number().int().positive();
+
+export const phaseConfigSchema = z.strictObject({
+  /** share of the run, from where the phase before ended; the shares of all phases sum to 1 */
+  fraction: z.number().positive().max(1),
+  /** relative weight of every domain; a domain left out has 0 */
+  weights: z.record(z.string(), z.number().nonnegative()),
+});
+
+export const trainConfigSchema = z
+  .strictObject({
+    duration: durationSchema,
+    /** tokens a sequence */
+    sequenceLength: positive,
+    /** sequences an optimizer step */
+    batchSequences: positive,
+    /** sequences in memory at once; the step accumulates the gradients of batchSequences / microbatchSequences */
+    microbatchSequences: positive.optional(),
+    /** auto: bf16 products where the CPU has them */
+    precision: z.enum(['auto', 'bf16', 'f32']).default('auto'),
+    optimizer: optimizerConfigSchema.prefault({}),
+    schedule: scheduleConfigSchema.prefault({}),
+    /** global norm gradients are clipped to; 0: not */
+    gradClip: z.number().nonnegative().default(1),
+    /** the curriculum: which mix of domains when; absent: all domains by size */
+    phases: z.array(phaseConfigSchema).min(1).optional(),
+    logInterval: durationSchema.default('10step'),
+    evalInterval: durationSchema.default('0.1dur'),
+    /** tokens of every domain's held-out split used by evaluations during training; the final one uses all */
+    evalTokens: positive.default(16_384),
+    sampleInterval: durationSchema.default('0.1dur'),
+    prompts: z.array(z.string()).default([]),
+    checkpointInterval: durationSchema.default('0.1dur'),
+    /** older checkpoints are removed */
+    keepCheckpoints: positive.default(2),
+  })
+  .refine((config) => config.batchSequences % (config.microbatchSequences ?? config.batchSequences) === 0, {
+    message: 'batchSequences must be a multiple of microbatchSequences',
+    path: ['microbatchSequences'],
+  })
+  .refine(
+    (config) =>
+      !config.phases || Math.abs(config.phases.reduce((sum, { fraction }) => sum + fraction, 0) - 1) < 1e-6,
+    { message: 'the fractions of the phases must sum to 1', path: ['phases'] },
+  );
+
+export type TrainConfig = z.infer<typeof trainConfigSchema>;

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { crossed, parseDuration } from './duration.ts';
+
+const at = (step: number, tokens = 0, trainingSeconds = 0, progress = 0) => ({
+  step,
+  tokens,
+  trainingSeconds,
+  progress,
+});
+
+describe('durations', () => {
+  it('reads every unit', () => {
+    expect(parseDuration('2000step')).toEqual({ unit: 'step', value: 2000 });
+    expect(parseDuration('1.5Mtok')).toEqual({ unit: 'tok', value: 1_500_000 });
+    expect(parseDuration('15min')).toEqual({ unit: 's', value: 900 });
+    expect(parseDuration('0.1dur')).toEqual({ unit: 'dur', value: 0.1 });
+  });
+
+  it('refuses what has no unit, naming the text', () => {
+    expect(() => parseDuration('2000')).toThrow(/"2000" is no duration/);
+  });
+
+  it('fires once for every multiple', () => {
+    const every = parseDuration('10step');
+    const fired = Array.from({ length: 40 }, (_, i) => i + 1).filter((step) =>
+      crossed(every, at(step - 1), at(step)),
+    );
+    expect(fired).toEqual([10, 20, 30, 40]);
+    expect(crossed(parseDuration('100tok'), at(1, 90), at(2, 310))).toBe(true);
+    expect(crossed(parseDuration('0.5dur'), at(1, 0, 0, 0.4), at(2, 0, 0, 0.49))).toBe(false);
+  });
+});

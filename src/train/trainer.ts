@@ -1,0 +1,217 @@
+/**
+ * The training loop. See callback.ts for the hooks and their order.
+ *
+ * A step is `batchSequences` sequences in microbatches; the loss is the mean over all counted tokens of the step, so
+ * the split into microbatches changes nothing but rounding. Everything the next step depends on is in
+ * (weights, optimizer state, data state, step, tokens, training seconds): see {@link Trainer.state}.
+ */
+import { assert, DabarexError } from '../base/index.ts';
+import { flopsPerToken, type TokenRows, type Transformer } from '../model/index.ts';
+import { clipScale, gradientNorm, type Optimizer, scheduleAt } from '../optim/index.ts';
+import { Tape } from '../tensor/index.ts';
+import type { Callback, StepResult, TrainingState } from './callback.ts';
+import type { TrainConfig } from './config.ts';
+import { crossed, type Duration, measure, type Position, parseDuration } from './duration.ts';
+import { LogWindow } from './log-window.ts';
+
+/** Where batches come from; the stream room's dataset is one. */
+export interface TrainingData {
+  /** the next sequences of the run, B·T rows */
+  nextBatch(numSequences: number, sequenceLength: number): TokenRows;
+  /** chooses the mix of domains of a phase for what follows */
+  setPhase(phase: number): void;
+}
+
+export interface TrainerOptions {
+  readonly model: Transformer;
+  readonly data: TrainingData;
+  readonly optimizer: Optimizer;
+  readonly config: TrainConfig;
+  readonly callbacks?: readonly Callback[];
+  /** seconds from any fixed point; only differences are used */
+  readonly clock: () => number;
+  /** aborting ends the run after the current step with a checkpoint */
+  readonly signal?: AbortSignal;
+  /** highest FLOP/s of this machine in the run's precision, for `mfu` */
+  readonly peakFlops?: number;
+  readonly bytesPerToken?: number;
+  /** where a resumed run stands */
+  readonly start?: Pick<Position, 'step' | 'tokens' | 'trainingSeconds'>;
+}
+
+export class Trainer {
+  private readonly options: TrainerOptions;
+  private readonly duration: Duration;
+  private readonly tape: Tape;
+  private readonly window: LogWindow;
+  private step: number;
+  private tokens: number;
+  private trainingSeconds: number;
+  private phase = -1;
+
+  constructor(options: TrainerOptions) {
+    const { model, config, start } = options;
+    this.options = options;
+    this.duration = parseDuration(config.duration);
+    if (this.duration.unit === 'dur') {
+      throw new DabarexError('config_invalid', 'train.duration must be in step, tok, s, min or h.', {});
+    }
+    this.tape = new Tape(model.kernels);
+    this.window = new LogWindow({
+      flopsPerToken: flopsPerToken(model.config, config.sequenceLength).training,
+      peakFlops: options.peakFlops ?? 0,
+      bytesPerToken: options.bytesPerToken ?? 0,
+    });
+    this.step = start?.step ?? 0;
+    this.tokens = start?.tokens ?? 0;
+    this.trainingSeconds = start?.trainingSeconds ?? 0;
+  }
+
+  get position(): Position {
+    const position = {
+      step: this.step,
+      tokens: this.tokens,
+      trainingSeconds: this.trainingSeconds,
+      progress: 0,
+    };
+    return { ...position, progress: Math.min(1, measure(this.duration, position) / this.duration.value) };
+  }
+
+  /** Runs to the end of `config.duration`, or to an abort. */
+  async run(): Promise<'completed' | 'interrupted'> {
+    const { config, callbacks = [], signal } = this.options;
+    const intervals = {
+      logPoint: parseDuration(config.logInterval),
+      evaluate: parseDuration(config.evalInterval),
+      sample: parseDuration(config.sampleInterval),
+      checkpoint: parseDuration(config.checkpointInterval),
+    };
+    for (const callback of callbacks) await callback.fitStart?.(this.current);
+    while (this.position.progress < 1 && !signal?.aborted) {
+      await this.enterPhase();
+      const before = this.position;
+      const result = this.trainStep();
+      this.window.add(result);
+      for (const callback of callbacks) await callback.stepEnd?.(this.current, result);
+      const after = this.position;
+      const last = after.progress >= 1;
+      const due = (interval: Duration) => last || crossed(interval, before, after);
+      if (due(intervals.logPoint)) await this.logPoint();
+      if (due(intervals.evaluate)) for (const callback of callbacks) await callback.evaluate?.(this.current);
+      if (due(intervals.sample)) for (const callback of callbacks) await callback.sample?.(this.current);
+      if (due(intervals.checkpoint))
+        for (const callback of callbacks) await callback.checkpoint?.(this.current);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const outcome = this.position.progress >= 1 ? 'completed' : 'interrupted';
+    if (outcome === 'interrupted')
+      for (const callback of callbacks) await callback.checkpoint?.(this.current);
+    for (const callback of callbacks) await callback.fitEnd?.(this.current, outcome);
+    return outcome;
+  }
+
+  private get current(): TrainingState {
+    return { model: this.options.model, position: this.position };
+  }
+
+  private async logPoint(): Promise<void> {
+    if (this.window.isEmpty) return;
+    const metrics = this.window.flush(this.position);
+    for (const callback of this.options.callbacks ?? []) await callback.logPoint?.(this.current, metrics);
+  }
+
+  private async enterPhase(): Promise<void> {
+    const phase = phaseAt(this.options.config, this.position.progress);
+    if (phase === this.phase) return;
+    this.phase = phase;
+    this.options.data.setPhase(phase);
+    for (const callback of this.options.callbacks ?? []) await callback.phaseStarted?.(this.current, phase);
+  }
+
+  private trainStep(): StepResult {
+    const { model, optimizer, config, clock } = this.options;
+    const { kernels } = model;
+    const started = clock();
+    const rate = scheduleAt(config.schedule, this.position.progress + this.halfStep());
+    const pass = this.accumulateGradients();
+    const gradNorm = gradientNorm(kernels, model.parameters);
+    if (!Number.isFinite(pass.lossNats) || !Number.isFinite(gradNorm))
+      this.failNotFinite(pass.lossNats, gradNorm);
+    const gradScale = clipScale(gradNorm, config.gradClip);
+    optimizer.update(kernels, { rate, step: this.step + 1, gradScale });
+    const seconds = clock() - started;
+    this.step++;
+    this.tokens += pass.tokens;
+    this.trainingSeconds += seconds;
+    return { ...pass, gradNorm, learningRate: config.optimizer.learningRate * rate, seconds };
+  }
+
+  /** Forward and backward of all microbatches of one step; leaves the step's gradients in the parameters. */
+  private accumulateGradients() {
+    const { model, data, config, clock } = this.options;
+    const { batchSequences, sequenceLength, microbatchSequences = batchSequences } = config;
+    const parts = batchSequences / microbatchSequences;
+    const started = clock();
+    const batches = Array.from({ length: parts }, () => data.nextBatch(microbatchSequences, sequenceLength));
+    const loaderSeconds = clock() - started;
+    const counted = batches.reduce((sum, batch) => sum + countTargets(batch.targets), 0);
+    assert(counted > 0, 'a step without a single target');
+    model.store.clearGradients();
+    let lossNats = 0;
+    let balanceLoss = 0;
+    let expertCounts: Int32Array[] = [];
+    for (const batch of batches) {
+      const output = model.forward(this.tape, batch, { normalizer: counted, balanceScale: 1 / parts });
+      this.tape.backward(output.loss);
+      lossNats += output.loss.data[0]!;
+      balanceLoss += output.balanceLoss / parts;
+      expertCounts = sumCounts(expertCounts, output.expertCounts);
+      this.tape.reset();
+    }
+    return { lossNats, balanceLoss, expertCounts, loaderSeconds, tokens: batchSequences * sequenceLength };
+  }
+
+  /** Half a step's share of the run, so that the schedule is sampled in the middle of a step and never at 0. */
+  private halfStep(): number {
+    const { unit, value } = this.duration;
+    if (unit === 's') return this.step === 0 ? 1e-3 : this.trainingSeconds / this.step / value / 2;
+    const { batchSequences, sequenceLength } = this.options.config;
+    return (unit === 'step' ? 0.5 : (batchSequences * sequenceLength) / 2) / value;
+  }
+
+  private failNotFinite(lossNats: number, gradNorm: number): never {
+    throw new DabarexError(
+      'training_diverged',
+      `The loss became ${lossNats} (gradient norm ${gradNorm}) at step ${this.step + 1}. The last checkpoint is intact; ` +
+        'lower train.optimizer.learningRate or lengthen the warm-up and train again.',
+      { step: this.step + 1, lossNats, gradNorm },
+    );
+  }
+}
+
+/** Which phase of the curriculum `progress` lies in. */
+export function phaseAt(config: TrainConfig, progress: number): number {
+  let end = 0;
+  const phases = config.phases ?? [];
+  for (let i = 0; i < phases.length; i++) {
+    end += phases[i]!.fraction;
+    if (progress < end - 1e-9) return i;
+  }
+  return Math.max(0, phases.length - 1);
+}
+
+function countTargets(targets: Int32Array): number {
+  let count = 0;
+  for (const target of targets) if (target >= 0) count++;
+  return count;
+}
+
+function sumCounts(sums: Int32Array[], counts: readonly Int32Array[]): Int32Array[] {
+  if (sums.length === 0) return counts.map((count) => count.slice());
+  counts.forEach((count, layer) => {
+    count.forEach((value, e) => {
+      sums[layer]![e]! += value;
+    });
+  });
+  return sums;
+}
