@@ -1,0 +1,7 @@
+export {
+  bitsPerByte,
+  evaluatePerplexity,
+  type PerplexityOptions,
+  type PerplexityResult,
+} from './perplexity.ts';
+export { xzSizeBytes } from './xz.ts';
