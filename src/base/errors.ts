@@ -10,6 +10,11 @@ export const ERROR_CODES = [
   'config_invalid',
   'config_unknown_key',
   'file_missing',
+  'source_corrupt',
+  'source_fetch_failed',
+  'source_hash_mismatch',
+  'source_not_found',
+  'source_url_invalid',
   'training_diverged',
 ] as const;
 

@@ -1,0 +1,7 @@
+/** Object stores behind one interface; today: sources of text from npm packages, local files and http(s). */
+export type { DownloadOptions, NpmOptions } from './download.ts';
+export { globMatcher } from './glob.ts';
+export { algorithmOf, integrityOf, verifyIntegrity } from './integrity.ts';
+export { type FetchedSource, type FetchOptions, fetchSource, type SourceRequest } from './source.ts';
+export { parseSourceUrl, type SourceUrl } from './source-url.ts';
+export { readTar, type SourceFile } from './tar.ts';

@@ -1,0 +1,48 @@
+/** The URLs that name sources of text: `npm:name@version#glob`, `file:path#glob` or a plain path, `https://host/file`. */
+import { DabarexError } from '../base/index.ts';
+
+export type SourceUrl =
+  | {
+      readonly kind: 'npm';
+      readonly name: string;
+      readonly version: string;
+      readonly glob?: string;
+      readonly url: string;
+    }
+  | { readonly kind: 'file'; readonly path: string; readonly glob?: string; readonly url: string }
+  | { readonly kind: 'http'; readonly address: string; readonly glob?: string; readonly url: string };
+
+const NPM = /^((?:@[a-z0-9~_.-]+\/)?[a-z0-9~_.-]+)@(\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?)$/i;
+
+/**
+ * Splits a source URL into its parts. An npm version must be exact, so that the same recipe reads the same text later.
+ * @throws source_url_invalid
+ */
+export function parseSourceUrl(url: string): SourceUrl {
+  const hash = url.indexOf('#');
+  const place = hash < 0 ? url : url.slice(0, hash);
+  const glob = hash < 0 || hash === url.length - 1 ? undefined : url.slice(hash + 1);
+  if (place.startsWith('npm:')) {
+    const [, name, version] = NPM.exec(place.slice(4)) ?? [];
+    if (!name || !version) throw invalid(url, 'write npm:NAME@1.2.3#GLOB with an exact version');
+    return { kind: 'npm', name, version, glob, url };
+  }
+  if (/^https?:\/\//i.test(place)) {
+    if (!URL.canParse(place)) throw invalid(url, 'write https://HOST/PATH');
+    return { kind: 'http', address: place, glob, url };
+  }
+  if (place.startsWith('file:')) return fileUrl(place.slice(5), glob, url);
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(place)?.[1];
+  if (scheme) throw invalid(url, `the scheme "${scheme}:" is not known; use npm:, file: or https:`);
+  return fileUrl(place, glob, url);
+}
+
+function fileUrl(path: string, glob: string | undefined, url: string): SourceUrl {
+  const plain = path.startsWith('//') ? decodeURIComponent(new URL(`file:${path}`).pathname) : path;
+  if (plain === '') throw invalid(url, 'write file:PATH');
+  return { kind: 'file', path: plain, glob, url };
+}
+
+function invalid(url: string, hint: string): DabarexError {
+  return new DabarexError('source_url_invalid', `The source URL "${url}" cannot be read: ${hint}.`, { url });
+}

@@ -1,0 +1,162 @@
+/**
+ * One entry for every source of text: npm packages, local files and folders, files over http(s).
+ * What was fetched is kept in the cache by its hash, so a pinned source needs the network once.
+ */
+import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { DabarexError } from '../base/index.ts';
+import { type DownloadOptions, download } from './download.ts';
+import { globMatcher } from './glob.ts';
+import { algorithmOf, hashMismatch, integrityOf, verifyIntegrity } from './integrity.ts';
+import { SourceCache } from './source-cache.ts';
+import { parseSourceUrl, type SourceUrl } from './source-url.ts';
+import { readTar, type SourceFile } from './tar.ts';
+
+export interface SourceRequest {
+  readonly url: string;
+  /** `sha512-BASE64` or `sha256-BASE64` of the tarball or file; of the listing for a folder */
+  readonly integrity?: string;
+}
+
+export interface FetchOptions extends DownloadOptions {
+  readonly cacheDir: string;
+  /** what relative `file:` paths start from; the working directory unless told */
+  readonly baseDir?: string;
+  /** told when the network failed and the cache was used instead */
+  readonly warn?: (message: string) => void;
+}
+
+export interface FetchedSource {
+  /** The files that match the glob, read as they are asked for. Fails with source_not_found where none matches. */
+  readonly files: AsyncIterable<SourceFile>;
+  readonly integrity: string;
+  readonly fromCache: boolean;
+}
+
+/**
+ * Makes the source's bytes available and verified; its files are read lazily.
+ * A glob is matched on paths inside the package (without npm's leading `package/`), folder or archive.
+ * @throws source_url_invalid, source_fetch_failed, source_hash_mismatch, source_not_found; while reading, source_corrupt
+ * @example
+ * const { files } = await fetchSource({ url: 'npm:rxjs@7.8.2#src/**' + '/*.ts' }, { cacheDir: '.cache' });
+ * for await (const { path, bytes } of files) console.log(path, bytes.length);
+ */
+export async function fetchSource(request: SourceRequest, options: FetchOptions): Promise<FetchedSource> {
+  const source = parseSourceUrl(request.url);
+  if (request.integrity) algorithmOf(request.integrity);
+  if (source.kind === 'file') return localSource(source, request.integrity, options);
+  const { bytes, fromCache } = await remoteBytes(source, request.integrity, options);
+  return {
+    files: matched(filesOf(source, bytes), source),
+    integrity: integrityOf(bytes),
+    fromCache,
+  };
+}
+
+async function remoteBytes(
+  source: Extract<SourceUrl, { kind: 'npm' | 'http' }>,
+  pinned: string | undefined,
+  options: FetchOptions,
+): Promise<{ bytes: Uint8Array; fromCache: boolean }> {
+  const cache = new SourceCache(options.cacheDir);
+  const key = source.kind === 'npm' ? `npm:${source.name}@${source.version}` : source.address;
+  const known = pinned ?? cache.lastIntegrityOf(key);
+  const cached = known ? cache.read(known) : undefined;
+  // A published version never changes; a file over http without a pin may.
+  if (cached && (pinned || source.kind === 'npm')) return { bytes: cached, fromCache: true };
+  try {
+    const bytes = await download(source, options);
+    if (pinned) verifyIntegrity(bytes, pinned, source.url);
+    cache.write(key, pinned ?? integrityOf(bytes), bytes);
+    return { bytes, fromCache: false };
+  } catch (error) {
+    const unreachable = error instanceof DabarexError && error.code === 'source_fetch_failed';
+    if (!cached || !unreachable) throw error;
+    options.warn?.(
+      `${source.url} cannot be reached (${error.fields.reason}); the copy in the cache is used.`,
+    );
+    return { bytes: cached, fromCache: true };
+  }
+}
+
+function filesOf(source: SourceUrl, bytes: Uint8Array): AsyncIterable<SourceFile> {
+  const wanted = source.glob ? globMatcher(source.glob) : () => true;
+  if (source.kind === 'npm') return npmFiles(bytes, wanted, source.url);
+  const path = source.kind === 'file' ? source.path : new URL(source.address).pathname;
+  if (/\.(tar|tgz|tar\.gz)$/.test(path)) return readTar(bytes, wanted, source.url);
+  return single({ path: basename(path), bytes });
+}
+
+async function* npmFiles(bytes: Uint8Array, wanted: (path: string) => boolean, url: string) {
+  const inside = (path: string) => path.slice(path.indexOf('/') + 1);
+  for await (const file of readTar(bytes, (path) => wanted(inside(path)), url)) {
+    yield { path: inside(file.path), bytes: file.bytes };
+  }
+}
+
+async function* single(file: SourceFile): AsyncGenerator<SourceFile> {
+  yield file;
+}
+
+function localSource(
+  source: Extract<SourceUrl, { kind: 'file' }>,
+  pinned: string | undefined,
+  options: FetchOptions,
+): FetchedSource {
+  const path = resolve(options.baseDir ?? '.', source.path);
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (!stat) throw notFound(source.url, `the file or folder ${path} does not exist`);
+  if (lstatSync(path).isDirectory() || (stat.isSymbolicLink() && isFolder(path)))
+    return folderSource(path, source, pinned);
+  const bytes = readFileSync(path);
+  if (pinned) verifyIntegrity(bytes, pinned, source.url);
+  return { files: matched(filesOf(source, bytes), source), integrity: integrityOf(bytes), fromCache: false };
+}
+
+function isFolder(path: string): boolean {
+  try {
+    readdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A folder's hash is that of its matching files' names and hashes, in the order of their names. */
+function folderSource(
+  folder: string,
+  source: Extract<SourceUrl, { kind: 'file' }>,
+  pinned: string | undefined,
+): FetchedSource {
+  const wanted = source.glob ? globMatcher(source.glob) : () => true;
+  const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(folder.length + 1))
+    .map((path) => path.split('\\').join('/'))
+    .filter(wanted)
+    .sort((a, b) => (a < b ? -1 : 1));
+  const hash = createHash('sha512');
+  for (const path of paths) hash.update(`${path}\n${integrityOf(readFileSync(join(folder, path)))}\n`);
+  const integrity = `sha512-${hash.digest('base64')}`;
+  if (pinned && pinned !== integrity) throw hashMismatch(source.url, pinned, integrity);
+  const files = (async function* () {
+    for (const path of paths) yield { path, bytes: new Uint8Array(readFileSync(join(folder, path))) };
+  })();
+  return { files: matched(files, source), integrity, fromCache: false };
+}
+
+async function* matched(files: AsyncIterable<SourceFile>, source: SourceUrl): AsyncGenerator<SourceFile> {
+  let count = 0;
+  for await (const file of files) {
+    count++;
+    yield file;
+  }
+  if (count === 0) throw notFound(source.url, `no file matches ${source.glob ?? '**'}`);
+}
+
+function notFound(url: string, why: string): DabarexError {
+  return new DabarexError('source_not_found', `${url}: ${why}. Check the path after "#" or "file:".`, {
+    url,
+  });
+}
