@@ -1,0 +1,154 @@
+/**
+ * All set-up, in steps that do nothing when their inputs have not changed: dependencies, native kernels, the compiled
+ * package, the web page. Each step keeps a stamp, the hash of its inputs, beside its output.
+ *
+ *   node scripts/setup.mjs [--force] [--prebuilds]
+ *
+ * --force      builds again whatever the stamps say (dependencies excepted)
+ * --prebuilds  copies the addon to prebuilds/<platform>-<arch>/, where a package looks for it (run by `npm pack`)
+ */
+import './node-version.mjs';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const addon = 'build/Release/dabarex.node';
+
+/** Every step: inputs are hashed, `output` must exist, `run` makes it. */
+const steps = [
+  {
+    name: 'dependencies',
+    inputs: ['package.json', 'package-lock.json', 'dashboard/package.json'],
+    output: 'node_modules',
+    stamp: 'node_modules/.dabarex-stamp',
+    always: true,
+    // Not `npm ci`: it wants every optional package of every platform in the lock file, and a lock file written
+    // through a registry that does not offer them all is refused. `--no-save` leaves the lock file as it is.
+    run: () => npm(['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']),
+  },
+  {
+    name: 'native kernels',
+    inputs: ['native', 'binding.gyp', 'scripts/build-native.mjs'],
+    output: addon,
+    stamp: 'build/.stamp',
+    needs: 'scripts/build-native.mjs',
+    run: () => node(['scripts/build-native.mjs']),
+  },
+  {
+    name: 'package',
+    inputs: ['src', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'],
+    output: 'dist',
+    stamp: 'dist/.stamp',
+    run: async () => {
+      rmSync(join(root, 'dist'), { recursive: true, force: true });
+      await node(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
+    },
+  },
+  {
+    name: 'web page',
+    inputs: ['dashboard', 'package-lock.json'],
+    output: 'dashboard/dist',
+    stamp: 'dashboard/dist/.stamp',
+    needs: 'dashboard/index.html',
+    run: () => node(['../node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn'], join(root, 'dashboard')),
+  },
+];
+
+/**
+ * Runs every step that is out of date and prints one line for each.
+ * @throws when a step fails; its own output says why
+ */
+export async function setup({ force = false, prebuilds = false } = {}) {
+  for (const step of steps) await runStep(step, force);
+  if (prebuilds) copyPrebuild();
+}
+
+async function runStep(step, force) {
+  if (step.needs && !existsSync(join(root, step.needs))) return;
+  if (step.name === 'dependencies' && isLink('node_modules')) return;
+  const stamp = join(root, step.stamp);
+  const hash = hashOf(step.inputs);
+  const fresh = existsSync(join(root, step.output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash;
+  if (fresh && !(force && !step.always)) return;
+  process.stdout.write(`set-up: ${step.name} ...`);
+  const start = performance.now();
+  try {
+    await step.run();
+  } catch (error) {
+    process.stdout.write(' failed\n');
+    throw new Error(`set-up: ${step.name} failed: ${error.message}`);
+  }
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, hash);
+  console.log(` ${((performance.now() - start) / 1000).toFixed(1)} s`);
+}
+
+function copyPrebuild() {
+  if (!existsSync(join(root, addon))) return;
+  cpSync(join(root, addon), join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'dabarex.node'));
+}
+
+/** Hash of the names and contents of files and folders; tests and outputs left out. */
+function hashOf(inputs) {
+  const hash = createHash('sha256').update(process.version);
+  for (const input of inputs) {
+    for (const file of filesOf(input)) hash.update(`\0${file}\0`).update(readFileSync(join(root, file)));
+  }
+  return hash.digest('hex');
+}
+
+function filesOf(path) {
+  const full = join(root, path);
+  if (!existsSync(full)) return [];
+  if (!lstatSync(full).isDirectory()) return [path];
+  return readdirSync(full)
+    .sort()
+    .filter((name) => !['node_modules', 'dist', 'build'].includes(name) && !/\.(test|suite)\.tsx?$/.test(name))
+    .flatMap((name) => filesOf(`${path}/${name}`));
+}
+
+/** A linked node_modules belongs to another working tree, which keeps it. */
+function isLink(path) {
+  return lstatSync(join(root, path), { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+function npm(args) {
+  const cli = process.env.npm_execpath;
+  if (cli?.endsWith('.js')) return run(process.execPath, [cli, ...args]);
+  return run(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, { shell: process.platform === 'win32' });
+}
+
+function node(args, cwd = root) {
+  return run(process.execPath, args, { cwd });
+}
+
+/** Runs a program quietly; its output is shown only when it fails. */
+function run(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const output = [];
+    child.stdout.on('data', (chunk) => output.push(chunk));
+    child.stderr.on('data', (chunk) => output.push(chunk));
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (code === 0) return resolve();
+      process.stderr.write(`\n${Buffer.concat(output)}`);
+      reject(new Error(`${command} ${args.join(' ')} ended with ${signal ?? `exit code ${code}`}`));
+    });
+  });
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const start = performance.now();
+  const flags = new Set(process.argv.slice(2));
+  try {
+    await setup({ force: flags.has('--force'), prebuilds: flags.has('--prebuilds') });
+    console.log(`set-up: ready in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
