@@ -12,7 +12,9 @@ import { root as repository } from './setup.mjs';
 export async function findViolations(root, rows) {
   const rooms = rows.flat();
   const folders = readdirSync(join(root, 'src'));
-  const unknown = folders.filter((name) => !rooms.includes(name)).map((name) => `src/${name} is in no row of layers.json`);
+  const unknown = folders
+    .filter((name) => !rooms.includes(name))
+    .map((name) => `src/${name} is in no row of layers.json`);
   const forbidden = rows.flatMap((row, level) =>
     row.map((room) => ({
       name: `${room}-imports-only-lower-rows`,
@@ -27,14 +29,31 @@ export async function findViolations(root, rows) {
     from: { path: '^src/([^/]+)/' },
     to: { path: '^src/', pathNot: ['^src/$1/', '^src/[^/]+/index[.]ts$'] },
   });
-  forbidden.push({ name: 'resolvable', severity: 'error', from: { path: '^src/' }, to: { path: '^[.]', couldNotResolve: true } });
-  const options = { baseDir: root, ruleSet: { forbidden }, validate: true, tsPreCompilationDeps: true, doNotFollow: 'node_modules' };
+  forbidden.push({
+    name: 'resolvable',
+    severity: 'error',
+    from: { path: '^src/' },
+    to: { path: '^[.]', couldNotResolve: true },
+  });
+  const options = {
+    baseDir: root,
+    ruleSet: { forbidden },
+    validate: true,
+    tsPreCompilationDeps: true,
+    doNotFollow: 'node_modules',
+  };
   const { output } = await cruise(['src'], options);
-  return [...unknown, ...output.summary.violations.map(({ from, to, rule }) => `${from} -> ${to} (${rule.name})`)];
+  return [
+    ...unknown,
+    ...output.summary.violations.map(({ from, to, rule }) => `${from} -> ${to} (${rule.name})`),
+  ];
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const violations = await findViolations(repository, JSON.parse(readFileSync(join(repository, 'layers.json'), 'utf8')).rows);
+  const violations = await findViolations(
+    repository,
+    JSON.parse(readFileSync(join(repository, 'layers.json'), 'utf8')).rows,
+  );
   for (const violation of violations) console.error(violation);
   console.log(`layers: ${violations.length} violations`);
   process.exitCode = violations.length ? 1 : 0;

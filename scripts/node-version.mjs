@@ -2,6 +2,8 @@
 const [major, minor] = process.versions.node.split('.').map(Number);
 
 if (major < 20 || (major === 20 && minor < 20)) {
-  console.error(`dabarex needs Node 20.20 or newer; this is Node ${process.versions.node}. Install a newer Node and run again.`);
+  console.error(
+    `dabarex needs Node 20.20 or newer; this is Node ${process.versions.node}. Install a newer Node and run again.`,
+  );
   process.exit(1);
 }

@@ -10,7 +10,16 @@
 import './node-version.mjs';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -27,7 +36,8 @@ const steps = [
     always: true,
     // Not `npm ci`: it wants every optional package of every platform in the lock file, and a lock file written
     // through a registry that does not offer them all is refused. `--no-save` leaves the lock file as it is.
-    run: () => npm(['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']),
+    run: () =>
+      npm(['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']),
   },
   {
     name: 'native kernels',
@@ -53,7 +63,8 @@ const steps = [
     output: 'dashboard/dist',
     stamp: 'dashboard/dist/.stamp',
     needs: 'dashboard/index.html',
-    run: () => node(['../node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn'], join(root, 'dashboard')),
+    run: () =>
+      node(['../node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn'], join(root, 'dashboard')),
   },
 ];
 
@@ -71,7 +82,8 @@ async function runStep(step, force) {
   if (step.name === 'dependencies' && isLink('node_modules')) return;
   const stamp = join(root, step.stamp);
   const hash = hashOf(step.inputs);
-  const fresh = existsSync(join(root, step.output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash;
+  const fresh =
+    existsSync(join(root, step.output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash;
   if (fresh && !(force && !step.always)) return;
   process.stdout.write(`set-up: ${step.name} ...`);
   const start = performance.now();
@@ -106,7 +118,9 @@ function filesOf(path) {
   if (!lstatSync(full).isDirectory()) return [path];
   return readdirSync(full)
     .sort()
-    .filter((name) => !['node_modules', 'dist', 'build'].includes(name) && !/\.(test|suite)\.tsx?$/.test(name))
+    .filter(
+      (name) => !['node_modules', 'dist', 'build'].includes(name) && !/\.(test|suite)\.tsx?$/.test(name),
+    )
     .flatMap((name) => filesOf(`${path}/${name}`));
 }
 

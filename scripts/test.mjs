@@ -64,7 +64,9 @@ async function runTests(filters) {
 /** A file that could not be loaded, and a run that failed although its tests passed, count as one failed test each. */
 function countTests(report, code) {
   if (!report) return { passed: 0, failed: 1, skipped: 0 };
-  const unloaded = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+  const unloaded = report.testResults.filter(
+    (file) => file.status === 'failed' && file.assertionResults.length === 0,
+  );
   const failed = report.numFailedTests + unloaded.length;
   return {
     passed: report.numPassedTests,
