@@ -1,0 +1,24 @@
+export { type OpenRunOptions, RunDirectory } from './directory.ts';
+export {
+  type DomainEvaluation,
+  type RunEvent,
+  type RunEventBody,
+  type RunMetrics,
+  type RunMetricsBody,
+  STAGES,
+  type Stage,
+} from './events.ts';
+export type { JsonLines } from './jsonl.ts';
+export {
+  isRunName,
+  listRuns,
+  type Recipe,
+  RUN_FILES,
+  type RunSummary,
+  readEvents,
+  readLastMetrics,
+  readMetrics,
+  readRecipe,
+  readStatus,
+} from './read.ts';
+export type { RunProgress, RunState, RunStatus, StageStatus } from './status.ts';

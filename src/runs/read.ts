@@ -1,0 +1,112 @@
+/** Reading a run directory without owning it: what the dashboard, `runs` and a resume need. */
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { DabarexError } from '../base/index.ts';
+import type { RunEvent, RunMetrics } from './events.ts';
+import { type JsonLines, readJsonLines, readLastJsonLine } from './jsonl.ts';
+import { isLocked } from './lock.ts';
+import { deriveStatus, type RunProgress, type RunStatus } from './status.ts';
+
+export const RUN_FILES = {
+  recipe: 'recipe.yaml',
+  events: 'events.jsonl',
+  metrics: 'metrics.jsonl',
+  progress: 'progress.json',
+  log: 'log.txt',
+  lock: 'lock',
+} as const;
+
+export type Recipe = Readonly<Record<string, unknown>>;
+
+/** Letters, digits, `.`, `_` and `-`, at most 100, not starting with a dot: a name that is one folder and no path. */
+export function isRunName(name: string): boolean {
+  return /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/.test(name);
+}
+
+/** The events from byte `sinceByte` on; a line cut short by a crash is reported, not read. */
+export function readEvents(runPath: string, sinceByte = 0, maxBytes?: number): JsonLines<RunEvent> {
+  return readJsonLines<RunEvent>(join(runPath, RUN_FILES.events), sinceByte, maxBytes);
+}
+
+/** The metrics from byte `sinceByte` on; a line cut short by a crash is reported, not read. */
+export function readMetrics(runPath: string, sinceByte = 0, maxBytes?: number): JsonLines<RunMetrics> {
+  return readJsonLines<RunMetrics>(join(runPath, RUN_FILES.metrics), sinceByte, maxBytes);
+}
+
+export function readLastMetrics(runPath: string): RunMetrics | undefined {
+  return readLastJsonLine<RunMetrics>(join(runPath, RUN_FILES.metrics));
+}
+
+/**
+ * The resolved recipe of a run.
+ * @throws run_missing where the folder holds no recipe.yaml
+ */
+export function readRecipe(runPath: string): Recipe {
+  const path = join(runPath, RUN_FILES.recipe);
+  if (!existsSync(path)) {
+    throw new DabarexError(
+      'run_missing',
+      `No run at ${runPath}: ${RUN_FILES.recipe} is not there. List the runs with "dabarex runs", or start one.`,
+      { path: runPath },
+    );
+  }
+  return parse(readFileSync(path, 'utf8')) as Recipe;
+}
+
+/** Where the run stands; reads all events and the last metrics. */
+export function readStatus(runPath: string): RunStatus {
+  return deriveStatus({
+    events: readEvents(runPath).values,
+    lastMetrics: readLastMetrics(runPath),
+    progress: readProgress(runPath),
+    alive: isLocked(join(runPath, RUN_FILES.lock)),
+  });
+}
+
+export interface RunSummary {
+  readonly name: string;
+  readonly path: string;
+  readonly status: RunStatus;
+  readonly lastMetrics?: RunMetrics;
+  /** of all files of the run, links not followed */
+  readonly sizeBytes: number;
+}
+
+/** The runs under `runsDir`, the one touched last first; [] where the folder is absent. */
+export function listRuns(runsDir: string): RunSummary[] {
+  if (!existsSync(runsDir)) return [];
+  return readdirSync(runsDir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && isRunName(entry.name))
+    .filter((entry) => existsSync(join(runsDir, entry.name, RUN_FILES.recipe)))
+    .map(({ name }) => {
+      const path = join(runsDir, name);
+      return {
+        name,
+        path,
+        status: readStatus(path),
+        lastMetrics: readLastMetrics(path),
+        sizeBytes: sizeOf(path),
+      };
+    })
+    .sort((a, b) => (b.status.updatedAt ?? '').localeCompare(a.status.updatedAt ?? ''));
+}
+
+function readProgress(runPath: string): RunProgress | undefined {
+  try {
+    return JSON.parse(readFileSync(join(runPath, RUN_FILES.progress), 'utf8')) as RunProgress;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A file that goes away while it is counted counts as nothing. */
+function sizeOf(path: string): number {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (!stat?.isDirectory()) return stat?.size ?? 0;
+  try {
+    return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0);
+  } catch {
+    return 0;
+  }
+}
