@@ -1,0 +1,84 @@
+/** `dabarex model info`: parameters, memory and FLOPs of a recipe's model, from its shape alone. */
+import { Command } from 'commander';
+import {
+  completeModelConfig,
+  countParameters,
+  estimateMemory,
+  flopsPerToken,
+  type ModelConfig,
+} from '../../model/index.ts';
+import type { CliContext } from '../context.ts';
+import { examples } from '../help.ts';
+import { formatBytes, formatCount, formatShort, formatTable } from '../output.ts';
+import { addSetOption } from '../overrides.ts';
+import { loadRecipe, requirePart } from '../recipe.ts';
+
+interface InfoOptions {
+  readonly json?: boolean;
+  readonly set?: string[];
+  readonly sequenceLength?: string;
+}
+
+/** @returns `model` with its one subcommand */
+export function modelCommand(context: CliContext): Command {
+  const info = new Command('info')
+    .description('parameters, memory and FLOPs per token of a model; allocates no weights')
+    .argument('<recipe>', 'a recipe file, or the name of a recipe that comes with dabarex')
+    .option('--sequence-length <tokens>', 'sequence length for FLOPs; default: the model’s longest')
+    .option('--json', 'one JSON object')
+    .addHelpText(
+      'after',
+      examples([
+        ['dabarex model info recipes/quickstart.yaml', 'the quickstart model'],
+        ['dabarex model info dbrx-132b --json', 'the published DBRX'],
+        ['dabarex model info quickstart --set model.ffn.topK=2', 'what a change would mean'],
+      ]),
+    )
+    .action((path: string, options: InfoOptions) => {
+      const recipe = loadRecipe(path, options.set, context.cwd);
+      const config = completeModelConfig(requirePart(recipe, 'model'), tokenizerVocabSize(recipe.tokenizer));
+      const description = describeModel(recipe.name, config, options.sequenceLength);
+      if (options.json) context.printJson(description);
+      else context.print(renderModel(description));
+    });
+  return new Command('model').description('about models').addCommand(addSetOption(info));
+}
+
+type Description = ReturnType<typeof describeModel>;
+
+function describeModel(name: string, config: ModelConfig, sequenceLength?: string) {
+  const length = sequenceLength === undefined ? config.maxSeqLen : Number(sequenceLength);
+  return {
+    name,
+    model: config,
+    parameters: countParameters(config),
+    sequenceLength: length,
+    flopsPerToken: flopsPerToken(config, length),
+    memory: estimateMemory(config),
+  };
+}
+
+function renderModel({ name, model, parameters, sequenceLength, flopsPerToken: flops, memory }: Description) {
+  const { ffn } = model;
+  const experts = ffn.numExperts === 1 ? 'dense' : `${ffn.numExperts} experts, ${ffn.topK} per token`;
+  const title =
+    `${name}: ${model.family}, ${model.numLayers} layers, width ${model.dModel}, ${model.numHeads} heads ` +
+    `(${model.kvHeads} key/value), ${experts} of ${ffn.hidden}, vocabulary ${formatCount(model.vocabSize)}`;
+  const rows = [
+    ['parameters, total', formatCount(parameters.total)],
+    ['parameters, active per token', formatCount(parameters.active)],
+    ['active without the input embedding', formatCount(parameters.activeInProducts)],
+    [`FLOPs per token, forward (${formatCount(sequenceLength)} tokens)`, formatShort(flops.forward)],
+    ['FLOPs per token, training', formatShort(flops.training)],
+    ['weights, bf16', formatBytes(memory.weightsBf16Bytes)],
+    ['weights, f32', formatBytes(memory.weightsF32Bytes)],
+    ['key/value cache per token, f32', formatBytes(memory.cacheBytesPerToken)],
+    ['weights, gradients and optimizer in training', formatBytes(memory.trainingStateBytes)],
+  ];
+  return `${title}\n${formatTable(['', ''], rows).trimStart()}`;
+}
+
+function tokenizerVocabSize(tokenizer: unknown): number | undefined {
+  const size = (tokenizer as { vocabSize?: unknown } | undefined)?.vocabSize;
+  return typeof size === 'number' ? size : undefined;
+}

@@ -1,0 +1,87 @@
+/**
+ * The frame of the command line: the list of commands, and how errors end a command.
+ * Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { DabarexError } from '../base/index.ts';
+import { modelCommand } from './commands/model.ts';
+import type { CliContext } from './context.ts';
+import { examples } from './help.ts';
+
+/** Makes one command; every file of commands/ exports one. Its action may set `process.exitCode` itself. */
+type CommandMaker = (context: CliContext) => Command;
+
+const COMMANDS: readonly CommandMaker[] = [modelCommand];
+
+/** Runs the command `args` names (without node and script). @returns the exit code; never throws, never exits */
+export async function runCommandLine(args: readonly string[], context: CliContext): Promise<number> {
+  const program = createProgram(context);
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return context.interrupted.aborted ? 130 : 0;
+  } catch (error) {
+    return reportError(error, args, context);
+  }
+}
+
+/** All commands, unparsed. */
+export function createProgram(context: CliContext): Command {
+  const program = new Command('dabarex')
+    .description('From raw text to a served mixture-of-experts language model.')
+    .version(packageVersion())
+    .addHelpText(
+      'after',
+      examples([
+        ['dabarex up recipes/quickstart.yaml', 'text, tokenizer, training, evaluation, server'],
+        ['dabarex model info recipes/dbrx-132b.yaml', 'parameters, memory and FLOPs of a model'],
+        ['dabarex COMMAND --help', 'options and examples of one command'],
+      ]),
+    );
+  for (const make of COMMANDS) program.addCommand(make(context));
+  everyCommand(program, (command) => {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+    });
+    if (command.commands.length === 0) command.option('--debug', 'show the stack of an error');
+  });
+  return program;
+}
+
+function everyCommand(command: Command, visit: (command: Command) => void): void {
+  visit(command);
+  for (const each of command.commands) everyCommand(each, visit);
+}
+
+function reportError(error: unknown, args: readonly string[], context: CliContext): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const { red } = context.colors;
+  const debug = args.includes('--debug');
+  if (error instanceof DabarexError) {
+    if (args.includes('--json')) {
+      const { code, message, fields } = error;
+      context.stderr.write(`${JSON.stringify({ error: { code, message, fields } })}\n`);
+    } else context.stderr.write(`${red(`error[${error.code}]`)}: ${error.message}\n`);
+    if (debug) context.stderr.write(`${stackOf(error)}\n`);
+    return 1;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  context.stderr.write(`${red('error')}: ${message}\n`);
+  context.stderr.write(
+    debug
+      ? `${stackOf(error)}\n`
+      : 'This is a fault of dabarex. Run again with --debug and report the stack.\n',
+  );
+  return 1;
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return '';
+  const cause = error.cause ? `\ncaused by ${stackOf(error.cause)}` : '';
+  return `${error.stack ?? ''}${cause}`;
+}
+
+function packageVersion(): string {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+}

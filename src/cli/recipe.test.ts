@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { applyOverrides } from './overrides.ts';
+import { loadRecipe, recipeToYaml, requirePart } from './recipe.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'dabarex-recipe-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function recipeFile(name: string, text: string): string {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+}
+
+const base = recipeFile(
+  'base.yaml',
+  `
+seed: 3
+model: { dModel: 64, numLayers: 2, numHeads: 4, maxSeqLen: 32, ffn: { hidden: 64, numExperts: 4, topK: 2 } }
+train: { duration: 100step, sequenceLength: 32, batchSequences: 4, prompts: [one, two] }
+`,
+);
+
+describe('loadRecipe', () => {
+  it('names a recipe by its file and fills in defaults', () => {
+    const recipe = loadRecipe(base);
+    expect(recipe).toMatchObject({ name: 'base', seed: 3, model: { clipQkv: 8 }, train: { gradClip: 1 } });
+    expect(Object.isFrozen(recipe.model!.ffn)).toBe(true);
+  });
+
+  it('applies overrides: YAML values, nested keys, lists', () => {
+    const recipe = loadRecipe(base, [
+      'model.ffn.topK=3',
+      'model.clipQkv=null',
+      'train.prompts.1=zwei',
+      'name=other',
+    ]);
+    expect(recipe).toMatchObject({
+      name: 'other',
+      model: { clipQkv: null, ffn: { topK: 3, numExperts: 4 } },
+    });
+    expect(recipe.train!.prompts).toEqual(['one', 'zwei']);
+  });
+
+  it('lays a recipe over the one it extends: mappings merge, lists are replaced', () => {
+    const file = recipeFile(
+      'dense.yaml',
+      'extends: base.yaml\nmodel: {ffn: {numExperts: 1, topK: 1}}\ntrain: {prompts: []}\n',
+    );
+    const recipe = loadRecipe(file);
+    expect(recipe).toMatchObject({
+      name: 'dense',
+      seed: 3,
+      model: { dModel: 64, ffn: { hidden: 64, numExperts: 1 } },
+    });
+    expect(recipe.train!.prompts).toEqual([]);
+  });
+
+  it('reads back what it wrote', () => {
+    const recipe = loadRecipe(base);
+    expect(loadRecipe(recipeFile('resolved.yaml', recipeToYaml(recipe)))).toEqual(recipe);
+  });
+
+  it('finds the recipes of the package by name', () => {
+    expect(loadRecipe('dbrx-132b', [], folder).model!.dModel).toBe(6144);
+  });
+
+  it.each([
+    ['a missing file', 'no.yaml', [], 'file_missing', /no\.yaml/],
+    [
+      'a missing base',
+      recipeFile('orphan.yaml', 'extends: gone.yaml\n'),
+      [],
+      'file_missing',
+      /gone\.yaml.*orphan\.yaml/,
+    ],
+    ['a circle', recipeFile('circle.yaml', 'extends: circle.yaml\n'), [], 'config_invalid', /extends itself/],
+    ['broken YAML', recipeFile('broken.yaml', 'model: [1\n'), [], 'config_invalid', /broken\.yaml.*line/],
+    ['a list for a recipe', recipeFile('list.yaml', '- 1\n'), [], 'config_invalid', /mapping/],
+    [
+      'an unknown key',
+      base,
+      ['train.durations=1step'],
+      'config_unknown_key',
+      /"train\.durations".*"train\.duration"/,
+    ],
+    ['a value out of range', base, ['model.dModel=-1'], 'config_invalid', /model\.dModel/],
+    ['a --set without =', base, ['train.duration'], 'config_invalid', /path=value/],
+    ['a --set with an empty key', base, ['train..duration=1'], 'config_invalid', /path=value/],
+    ['a --set whose value is no YAML', base, ['name="a'], 'config_invalid', /no YAML/],
+    ['an index past a list', base, ['train.prompts.7=x'], 'config_invalid', /0 to 2/],
+    ['a name that is a path', base, ['name=../x'], 'config_invalid', /name/],
+  ] as const)('refuses %s', (_, path, sets, code, message) => {
+    expect(() => loadRecipe(path, [...sets], folder)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(message) }),
+    );
+  });
+});
+
+it('requirePart names the part a recipe lacks', () => {
+  expect(() => requirePart(loadRecipe('dbrx-9b'), 'train')).toThrow(/dbrx-9b has no part "train"/);
+});
+
+it('overrides leave the document as it was', () => {
+  const document = { a: { b: [1, 2] } };
+  expect(applyOverrides(document, ['a.b.2=3', 'a.c.d=true'])).toEqual({
+    a: { b: [1, 2, 3], c: { d: true } },
+  });
+  expect(document).toEqual({ a: { b: [1, 2] } });
+});

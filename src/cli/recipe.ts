@@ -1,0 +1,127 @@
+/**
+ * A whole recipe: the schemas of the components put together, and how a recipe file is found, extended and overridden.
+ * Parts a command does not need may be missing: an architecture alone is a recipe too.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse, stringify, YAMLParseError } from 'yaml';
+import { z } from 'zod';
+import { DabarexError, parseConfig } from '../base/index.ts';
+import { modelConfigSchema } from '../model/index.ts';
+import { trainConfigSchema } from '../train/index.ts';
+import { applyOverrides } from './overrides.ts';
+
+export const recipeSchema = z.strictObject({
+  /** names the run directory: letters, digits, `.`, `_` and `-` */
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, { message: 'use letters, digits, ".", "_" and "-"' }),
+  seed: z.number().int().nonnegative().default(0),
+  data: z.unknown().optional(),
+  tokenizer: z.unknown().optional(),
+  model: modelConfigSchema.optional(),
+  train: trainConfigSchema.optional(),
+  evaluate: z.unknown().optional(),
+  serve: z.unknown().optional(),
+});
+
+export type Recipe = z.infer<typeof recipeSchema>;
+
+type Part = Exclude<keyof Recipe, 'name' | 'seed'>;
+
+/**
+ * Reads a recipe file, lays it over the one its `extends` names (a path beside it), applies `--set` overrides and
+ * validates the whole. A path that does not exist but is the name of a recipe of this package (`quickstart`) is that one.
+ * @param overrides `path=value` each
+ * @throws file_missing; config_invalid; config_unknown_key naming the nearest key
+ */
+export function loadRecipe(path: string, overrides: readonly string[] = [], cwd = process.cwd()): Recipe {
+  const file = findRecipe(path, cwd);
+  const document = applyOverrides(readDocument(file, []), overrides);
+  const named = { name: basename(file).replace(/\.ya?ml$/, ''), ...(document as object) };
+  const where = overrides.length ? `${path} with --set` : path;
+  return parseConfig(recipeSchema, named, where);
+}
+
+/** A part the command cannot do without. @throws config_invalid when the recipe lacks it */
+export function requirePart<P extends Part>(recipe: Recipe, part: P): NonNullable<Recipe[P]> {
+  const value = recipe[part];
+  if (value === undefined || value === null) {
+    throw new DabarexError(
+      'config_invalid',
+      `Recipe ${recipe.name} has no part "${part}", which this command needs. Add it, or choose another recipe.`,
+      { recipe: recipe.name, part },
+    );
+  }
+  return value as NonNullable<Recipe[P]>;
+}
+
+/** The resolved recipe as YAML, for the run directory; {@link loadRecipe} reads it back to the same value. */
+export function recipeToYaml(recipe: Recipe): string {
+  return stringify(recipe);
+}
+
+function findRecipe(path: string, cwd: string): string {
+  const own = fileURLToPath(new URL(`../../recipes/${path}.yaml`, import.meta.url));
+  const given = isAbsolute(path) ? path : join(cwd, path);
+  if (existsSync(given)) return given;
+  if (/^[\w.-]+$/.test(path) && existsSync(own)) return own;
+  throw new DabarexError(
+    'file_missing',
+    `There is no recipe at ${given}. Check the path; recipes/ holds the recipes that come with dabarex.`,
+    { path: given },
+  );
+}
+
+/** The document of a file laid over those it extends. */
+function readDocument(file: string, extendedBy: readonly string[]): Record<string, unknown> {
+  if (extendedBy.includes(file)) throw invalid(file, `extends itself by way of ${extendedBy.join(', ')}`);
+  if (!existsSync(file)) {
+    throw new DabarexError('file_missing', `There is no recipe at ${file}, which ${extendedBy[0]} extends.`, {
+      path: file,
+    });
+  }
+  const document = parseDocument(file);
+  const { extends: base, ...own } = document;
+  if (base === undefined) return own;
+  if (typeof base !== 'string') throw invalid(file, '"extends" must be the path of a recipe beside it');
+  return merge(readDocument(join(dirname(file), base), [file, ...extendedBy]), own) as Record<
+    string,
+    unknown
+  >;
+}
+
+function parseDocument(file: string): Record<string, unknown> {
+  let document: unknown;
+  try {
+    document = parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (error instanceof YAMLParseError) throw invalid(file, error.message.split('\n')[0]!);
+    throw invalid(file, `cannot be read (${(error as Error).message})`);
+  }
+  if (!document || typeof document !== 'object' || Array.isArray(document)) {
+    throw invalid(file, 'holds no keys; a recipe is a YAML mapping');
+  }
+  return document as Record<string, unknown>;
+}
+
+/** Mappings are merged key by key; everything else, lists too, is replaced. */
+function merge(base: unknown, own: unknown): unknown {
+  if (!isMapping(base) || !isMapping(own)) return own;
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(own)) {
+    merged[key] = key in base ? merge(base[key], value) : value;
+  }
+  return merged;
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+function invalid(file: string, problem: string): DabarexError {
+  return new DabarexError('config_invalid', `${file}: ${problem}. Correct the file and run again.`, {
+    path: file,
+  });
+}
