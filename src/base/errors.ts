@@ -9,6 +9,8 @@
 export const ERROR_CODES = [
   'config_invalid',
   'config_unknown_key',
+  'data_empty',
+  'documents_invalid',
   'file_missing',
   'run_locked',
   'run_missing',

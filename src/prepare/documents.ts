@@ -1,0 +1,75 @@
+/** Clean documents on disk: one JSON object a line, `{"id","source","path","text"}`. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { DabarexError } from '../base/index.ts';
+
+export interface Document {
+  /** the first 32 hex digits of the sha256 of the text */
+  readonly id: string;
+  /** the source's URL */
+  readonly source: string;
+  /** the file within the source */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** A document with its id. */
+export function identified(document: Omit<Document, 'id'>): Document {
+  const id = createHash('sha256').update(document.text).digest('hex').slice(0, 32);
+  return { id, source: document.source, path: document.path, text: document.text };
+}
+
+/** The lines of a document file, about 1 MB a part. */
+export function* documentLines(documents: Iterable<Document>): Generator<Uint8Array> {
+  let part: string[] = [];
+  let length = 0;
+  for (const document of documents) {
+    const line = `${JSON.stringify(document)}\n`;
+    part.push(line);
+    length += line.length;
+    if (length >= 1 << 20) {
+      yield Buffer.from(part.join(''));
+      part = [];
+      length = 0;
+    }
+  }
+  if (length > 0) yield Buffer.from(part.join(''));
+}
+
+/**
+ * The documents of a file written by prepareCorpus, in order.
+ * @throws documents_invalid for a line that is not a document
+ */
+export async function* readDocuments(path: string): AsyncGenerator<Document> {
+  let lineNumber = 0;
+  for await (const line of linesOf(path)) yield parseDocument(line, path, ++lineNumber);
+}
+
+/** Lines ended by `\n` alone; node's readline would also cut at U+2028, which JSON leaves as it is. */
+async function* linesOf(path: string): AsyncGenerator<string> {
+  const pending: Uint8Array[] = [];
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+    let start = 0;
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+      pending.push(chunk.subarray(start, end));
+      yield Buffer.concat(pending.splice(0)).toString('utf8');
+      start = end + 1;
+    }
+    if (start < chunk.length) pending.push(chunk.subarray(start));
+  }
+  if (pending.length > 0) yield Buffer.concat(pending).toString('utf8');
+}
+
+function parseDocument(line: string, path: string, lineNumber: number): Document {
+  try {
+    const document = JSON.parse(line) as Document;
+    if (typeof document.id === 'string' && typeof document.text === 'string') return document;
+  } catch {
+    // reported below
+  }
+  throw new DabarexError(
+    'documents_invalid',
+    `${path}: line ${lineNumber} is not a document. Delete the folder of documents and prepare the corpus again.`,
+    { path, lineNumber },
+  );
+}

@@ -1,0 +1,25 @@
+/** Raw text to clean text to token shards: sources, filters, splits, manifests. */
+export {
+  type FilterConfig,
+  FORMATS,
+  type Format,
+  filterConfigSchema,
+  type HeldOutConfig,
+  heldOutConfigSchema,
+  type PrepareConfig,
+  prepareConfigSchema,
+  type SourceConfig,
+  sourceConfigSchema,
+} from './config.ts';
+export {
+  type CorpusManifest,
+  type DomainReport,
+  type PreparedCorpus,
+  type PrepareOptions,
+  prepareCorpus,
+  type SourceReport,
+  type SplitCount,
+} from './corpus.ts';
+export { type Document, readDocuments } from './documents.ts';
+export type { RejectReason } from './filters.ts';
+export { SPLITS, type Split } from './split.ts';
