@@ -6,13 +6,14 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { DabarexError } from '../base/index.ts';
 import { modelCommand } from './commands/model.ts';
+import { runsCommand } from './commands/runs.ts';
 import type { CliContext } from './context.ts';
 import { examples } from './help.ts';
 
 /** Makes one command; every file of commands/ exports one. Its action may set `process.exitCode` itself. */
 type CommandMaker = (context: CliContext) => Command;
 
-const COMMANDS: readonly CommandMaker[] = [modelCommand];
+const COMMANDS: readonly CommandMaker[] = [modelCommand, runsCommand];
 
 /** Runs the command `args` names (without node and script). @returns the exit code; never throws, never exits */
 export async function runCommandLine(args: readonly string[], context: CliContext): Promise<number> {

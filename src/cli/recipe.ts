@@ -9,6 +9,7 @@ import { parse, stringify, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { DabarexError, parseConfig } from '../base/index.ts';
 import { modelConfigSchema } from '../model/index.ts';
+import { prepareConfigSchema } from '../prepare/index.ts';
 import { trainConfigSchema } from '../train/index.ts';
 import { applyOverrides } from './overrides.ts';
 
@@ -18,7 +19,7 @@ export const recipeSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, { message: 'use letters, digits, ".", "_" and "-"' }),
   seed: z.number().int().nonnegative().default(0),
-  data: z.unknown().optional(),
+  data: prepareConfigSchema.optional(),
   tokenizer: z.unknown().optional(),
   model: modelConfigSchema.optional(),
   train: trainConfigSchema.optional(),
