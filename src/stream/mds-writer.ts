@@ -1,0 +1,178 @@
+/**
+ * Writes an MDS data set, to the byte as MosaicML Streaming's MDSWriter does (streaming 0.x, format version 2).
+ *
+ * A shard is `u32 n | u32 offset[n+1] | header JSON | samples`; a sample is the u32 sizes of its variable columns and
+ * then the payloads of all columns in the order of their sorted names. Shards appear whole; index.json, without which
+ * nothing reads them, appears last. Limits: no compression; one shard is held in memory (64 MiB by default).
+ */
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { assert, DabarexError, writeFileAtomic, writeFilePartsAtomic } from '../base/index.ts';
+import { encodingOf } from './encodings.ts';
+import { hashBytes, isKnownHash } from './hashes.ts';
+import type { MdsColumn, MdsShardEntry } from './mds-index.ts';
+import { compareCodePoints, pythonJson } from './python-text.ts';
+
+export interface MdsWriterOptions {
+  readonly dir: string;
+  /** name -> encoding: `{tokens: 'ndarray:int32'}` */
+  readonly columns: Readonly<Record<string, string>>;
+  /** a shard is closed before it would exceed this many bytes; default 64 MiB; null for one shard of any size */
+  readonly sizeLimit?: number | null;
+  /** digests to put into the index; default none, as MosaicML's. `sha256` makes a flipped byte noticeable. */
+  readonly hashes?: readonly string[];
+}
+
+/**
+ * Writes samples one by one.
+ * @example
+ * const writer = new MdsWriter({ dir: 'shards', columns: { tokens: 'ndarray:int32' }, hashes: ['sha256'] });
+ * writer.write({ tokens: Int32Array.of(1, 2, 3) });
+ * writer.finish();
+ */
+export class MdsWriter {
+  private readonly dir: string;
+  private readonly columns: readonly MdsColumn[];
+  private readonly sizeLimit: number | null;
+  private readonly hashes: readonly string[];
+  private readonly header: Buffer;
+  private readonly shards: MdsShardEntry[] = [];
+  private samples: Uint8Array[] = [];
+  private shardBytes: number;
+  private numSamples = 0;
+  private finished = false;
+
+  /**
+   * Creates the folder. A data set that stands there is given up at once: its index.json and shards are removed.
+   * @throws config_invalid for an unknown encoding or digest, or a size limit beyond 32-bit offsets
+   */
+  constructor({ dir, columns, sizeLimit = 1 << 26, hashes = [] }: MdsWriterOptions) {
+    this.dir = dir;
+    this.columns = Object.entries(columns)
+      .sort(([a], [b]) => compareCodePoints(a, b))
+      .map(([name, encodingName]) => ({ name, encodingName, encoding: knownEncoding(name, encodingName) }));
+    this.sizeLimit = sizeLimit;
+    this.hashes = [...new Set(hashes)].sort(compareCodePoints);
+    checkOptions(this.columns.length, sizeLimit, this.hashes);
+    this.header = Buffer.from(pythonJson(this.config(), true), 'latin1');
+    this.shardBytes = this.emptyShardBytes();
+    mkdirSync(dir, { recursive: true });
+    rmSync(join(dir, 'index.json'), { force: true });
+    for (const name of readdirSync(dir)) {
+      if (/^shard\.\d{5,}\.mds/.test(name)) rmSync(join(dir, name), { force: true });
+    }
+  }
+
+  /** Adds a sample; what does not fit the current shard starts the next. @throws sample_invalid */
+  write(sample: Readonly<Record<string, unknown>>): void {
+    assert(!this.finished, 'write after finish');
+    const bytes = this.encode(sample);
+    const cost = bytes.byteLength + 4;
+    if (this.sizeLimit !== null && this.sizeLimit < this.shardBytes + cost) this.flush();
+    if (this.shardBytes + cost > 2 ** 32 - 1) {
+      throw invalidSample(`sample ${this.numSamples}`, 'makes a shard of more than 4 GiB; set sizeLimit');
+    }
+    this.samples.push(bytes);
+    this.shardBytes += cost;
+    this.numSamples++;
+  }
+
+  /** Writes the last shard and then the index; returns what was written. Nothing may be written afterwards. */
+  finish(): { numSamples: number; numShards: number; sizeBytes: number } {
+    assert(!this.finished, 'finish twice');
+    this.flush();
+    this.finished = true;
+    writeFileAtomic(join(this.dir, 'index.json'), pythonJson({ shards: this.shards, version: 2 }, true));
+    const sizeBytes = this.shards.reduce((sum, shard) => sum + shard.raw_data.bytes, 0);
+    return { numSamples: this.numSamples, numShards: this.shards.length, sizeBytes };
+  }
+
+  private encode(sample: Readonly<Record<string, unknown>>): Uint8Array {
+    const sizes: number[] = [];
+    const payloads = this.columns.map(({ name, encoding }) => {
+      const where = `sample ${this.numSamples}, column "${name}"`;
+      const value = Object.hasOwn(sample, name) ? sample[name] : undefined;
+      const payload = encoding.encode(value, where);
+      if (encoding.sizeBytes === null) sizes.push(payload.byteLength);
+      return payload;
+    });
+    return Buffer.concat([new Uint8Array(Uint32Array.from(sizes).buffer), ...payloads]);
+  }
+
+  private flush(): void {
+    if (this.samples.length === 0) return;
+    const { parts, sizeBytes } = this.shardParts();
+    const basename = `shard.${String(this.shards.length).padStart(5, '0')}.mds`;
+    writeFilePartsAtomic(join(this.dir, basename), parts);
+    const hashes = Object.fromEntries(this.hashes.map((name) => [name, hashBytes(name, parts)!]));
+    this.shards.push({
+      ...this.config(),
+      raw_data: { basename, bytes: sizeBytes, hashes },
+      samples: this.samples.length,
+      zip_data: null,
+    });
+    this.samples = [];
+    this.shardBytes = this.emptyShardBytes();
+  }
+
+  private shardParts(): { parts: Uint8Array[]; sizeBytes: number } {
+    const n = this.samples.length;
+    const table = new Uint32Array(n + 2);
+    table[0] = n;
+    table[1] = 4 * (n + 2) + this.header.length;
+    for (let i = 0; i < n; i++) table[i + 2] = table[i + 1]! + this.samples[i]!.byteLength;
+    return { parts: [new Uint8Array(table.buffer), this.header, ...this.samples], sizeBytes: table[n + 1]! };
+  }
+
+  private emptyShardBytes(): number {
+    return 8 + this.header.length;
+  }
+
+  private config(): Omit<MdsShardEntry, 'raw_data' | 'samples' | 'zip_data'> {
+    return {
+      column_encodings: this.columns.map((each) => each.encodingName),
+      column_names: this.columns.map((each) => each.name),
+      column_sizes: this.columns.map((each) => each.encoding.sizeBytes),
+      compression: null,
+      format: 'mds',
+      hashes: [...this.hashes],
+      size_limit: this.sizeLimit,
+      version: 2,
+    };
+  }
+}
+
+/** True where `dir` holds a finished data set (its shards are not looked at). */
+export function isMdsDataset(dir: string): boolean {
+  return existsSync(join(dir, 'index.json'));
+}
+
+function knownEncoding(name: string, encodingName: string) {
+  const encoding = encodingOf(encodingName);
+  if (!encoding) {
+    throw new DabarexError(
+      'config_invalid',
+      `MDS column "${name}": encoding "${encodingName}" is not supported. Use bytes, str, int, uint8..uint64, ` +
+        'int8..int64, float16..float64, str_int, str_float, str_decimal, json or ndarray[:dtype[:dims]].',
+      { name, encodingName },
+    );
+  }
+  return encoding;
+}
+
+function checkOptions(numColumns: number, sizeLimit: number | null, hashes: readonly string[]): void {
+  const unknown = hashes.find((name) => !isKnownHash(name));
+  const problem =
+    numColumns === 0
+      ? 'no columns'
+      : unknown !== undefined
+        ? `digest "${unknown}" is not known; use sha256, sha1, md5, blake2b or xxh64`
+        : sizeLimit !== null && !(Number.isSafeInteger(sizeLimit) && sizeLimit > 0 && sizeLimit < 2 ** 32)
+          ? `sizeLimit ${sizeLimit} is not in 1..2^32-1 bytes`
+          : undefined;
+  if (problem) throw new DabarexError('config_invalid', `MDS writer: ${problem}.`);
+}
+
+function invalidSample(where: string, problem: string): DabarexError {
+  return new DabarexError('sample_invalid', `${where} ${problem}.`, { where });
+}
