@@ -57,7 +57,7 @@ function watchSignals(controller: AbortController): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       first ??= Date.now();
-      if (!controller.signal.aborted) controller.abort(signal);
+      if (!controller.signal.aborted) controller.abort(new Error(`interrupted by ${signal}`));
       else if (Date.now() - first > REPEAT_MS) process.exit(130);
     });
   }

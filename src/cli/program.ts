@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { DabarexError } from '../base/index.ts';
 import { modelCommand } from './commands/model.ts';
+import { prepareCommand } from './commands/prepare.ts';
 import { runsCommand } from './commands/runs.ts';
 import type { CliContext } from './context.ts';
 import { examples } from './help.ts';
@@ -13,7 +14,7 @@ import { examples } from './help.ts';
 /** Makes one command; every file of commands/ exports one. Its action may set `process.exitCode` itself. */
 type CommandMaker = (context: CliContext) => Command;
 
-const COMMANDS: readonly CommandMaker[] = [modelCommand, runsCommand];
+const COMMANDS: readonly CommandMaker[] = [prepareCommand, modelCommand, runsCommand];
 
 /** Runs the command `args` names (without node and script). @returns the exit code; never throws, never exits */
 export async function runCommandLine(args: readonly string[], context: CliContext): Promise<number> {
@@ -57,6 +58,7 @@ function everyCommand(command: Command, visit: (command: Command) => void): void
 
 function reportError(error: unknown, args: readonly string[], context: CliContext): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (context.interrupted.aborted && !(error instanceof DabarexError)) return 130;
   const { red } = context.colors;
   const debug = args.includes('--debug');
   if (error instanceof DabarexError) {
