@@ -1,9 +1,19 @@
 /** Worker threads from source and from the built package alike. */
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 /** Starts the module at `url` in a thread: a `.ts` file under tsx (working in the repo), a `.js` file plainly. */
 export function spawnWorker(url: URL, options: WorkerOptions = {}): Worker {
-  const fromSource = url.pathname.endsWith('.ts');
-  const execArgv = fromSource ? ['--import', 'tsx', ...(options.execArgv ?? [])] : options.execArgv;
-  return new Worker(url, execArgv ? { ...options, execArgv } : options);
+  return new Worker(url.pathname.endsWith('.ts') ? underTsx(url) : url, options);
+}
+
+/**
+ * A module that turns tsx on and then runs `url`. On Node 20 neither `--import tsx` among the thread's `execArgv` nor
+ * the parent's own loader reaches the entry file of a thread.
+ */
+function underTsx(url: URL): URL {
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm/api'));
+  const start = `import { register } from '${tsx.href}'; register(); await import('${url.href}');`;
+  return new URL(`data:text/javascript,${encodeURIComponent(start)}`);
 }

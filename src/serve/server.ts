@@ -1,0 +1,166 @@
+/**
+ * The HTTP front: OpenAI's API over a text generator that may come later than the server, so that the page of a run is
+ * up while the model is still being trained. No CORS and, on a loopback address, no foreign Host header: a web page
+ * from elsewhere cannot read what runs here. No authentication: keep it on loopback or put a proxy before it.
+ */
+import { randomInt, randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { DabarexError } from '../base/index.ts';
+import type { TextGenerator } from '../infer/index.ts';
+import { toApiError } from './api-error.ts';
+import { answerChat } from './chat.ts';
+import { answerCompletion } from './completions.ts';
+import type { Exchange } from './exchange.ts';
+
+const BODY_LIMIT_BYTES = 8 * 2 ** 20;
+
+export interface ModelInfo {
+  /** what clients put into `model` */
+  readonly id: string;
+  /** seconds since 1970 */
+  readonly created: number;
+}
+
+export interface ServerOptions {
+  /** seconds since 1970, for `created`; passed in as all clocks are */
+  readonly nowSeconds: () => number;
+  /** told of errors that a client sees only as one line */
+  readonly onError?: (error: unknown, requestId: string) => void;
+  /** Host headers taken besides loopback names; '*' takes all. Default: loopback names only */
+  readonly allowedHosts?: readonly string[];
+}
+
+export interface Server {
+  readonly app: FastifyInstance;
+  /** From now on requests are answered by `engine`; replaces an earlier one, which the caller closes. */
+  attachEngine(engine: TextGenerator, model: ModelInfo): void;
+}
+
+/**
+ * Makes the server; {@link startServer} makes it listen.
+ * @example
+ * const server = createServer({ nowSeconds });
+ * server.attachEngine(engine, { id: 'quickstart', created: 0 });
+ * const { url } = await startServer(server.app, { host: '127.0.0.1', port: 8000 });
+ */
+export function createServer(options: ServerOptions): Server {
+  const app = Fastify({
+    bodyLimit: BODY_LIMIT_BYTES,
+    genReqId: () => randomUUID(),
+    forceCloseConnections: true,
+  });
+  const host = new ModelHost();
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    checkHost(request, options.allowedHosts ?? []);
+  });
+  app.setErrorHandler((error, request, reply) => sendError(reply, error, request.id, options));
+  app.setNotFoundHandler((request) => {
+    throw Object.assign(new Error(`Nothing answers ${request.method} ${request.url}.`), { statusCode: 404 });
+  });
+  addModelRoutes(app, host);
+  const exchange = (request: FastifyRequest, reply: FastifyReply): Exchange => ({
+    body: request.body,
+    reply,
+    signal: signalOf(reply),
+    id: request.id.replaceAll('-', ''),
+    created: options.nowSeconds(),
+    seed: randomInt(2 ** 32),
+    engine: () => host.engine(),
+    checkModel: (name) => host.checkModel(name),
+    onStreamError: (error) => options.onError?.(error, request.id),
+  });
+  app.post('/v1/completions', (request, reply) => answerCompletion(exchange(request, reply)));
+  app.post('/v1/chat/completions', (request, reply) => answerChat(exchange(request, reply)));
+  return { app, attachEngine: (engine, model) => host.attach(engine, model) };
+}
+
+/** The engine and model that are served now, if any. */
+class ModelHost {
+  model: ModelInfo | undefined;
+  private generator: TextGenerator | undefined;
+
+  attach(generator: TextGenerator, model: ModelInfo): void {
+    this.generator = generator;
+    this.model = model;
+  }
+
+  engine(): TextGenerator {
+    if (!this.generator) {
+      throw new DabarexError(
+        'model_not_ready',
+        'No model is loaded yet; it is still being made. Try again later.',
+      );
+    }
+    if (!this.generator.alive) {
+      throw new DabarexError('engine_stopped', 'The engine has stopped. Start the server again.');
+    }
+    return this.generator;
+  }
+
+  checkModel(name: string | undefined): string {
+    this.engine();
+    const { id } = this.model!;
+    if (name !== undefined && name !== id) throw unknownModel(name, this.model);
+    return id;
+  }
+}
+
+function addModelRoutes(app: FastifyInstance, host: ModelHost): void {
+  const entry = ({ id, created }: ModelInfo) => ({
+    id,
+    object: 'model',
+    created,
+    owned_by: 'dabarex',
+    root: id,
+    parent: null,
+    max_model_len: host.engine().info.contextLength,
+  });
+  app.get('/v1/models', () => ({ object: 'list', data: host.model ? [entry(host.model)] : [] }));
+  app.get<{ Params: { '*': string } }>('/v1/models/*', (request) => {
+    const id = request.params['*'];
+    if (host.model?.id !== id) throw unknownModel(id, host.model);
+    return entry(host.model);
+  });
+  app.get('/health', () => {
+    host.engine();
+    return { status: 'ok' };
+  });
+}
+
+function unknownModel(name: string, served: ModelInfo | undefined): DabarexError {
+  const hint = served ? `This server has "${served.id}".` : 'This server has no model yet.';
+  return new DabarexError('model_not_found', `There is no model "${name}" here. ${hint}`, {
+    param: 'model',
+    name,
+  });
+}
+
+/** Aborted when the connection closes before the answer is whole. */
+function signalOf(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort(new Error('the client went away'));
+  });
+  return controller.signal;
+}
+
+/** Keeps a page whose name was made to point here (DNS rebinding) from reading this server. */
+function checkHost(request: FastifyRequest, allowed: readonly string[]): void {
+  const name = request.hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  // An address cannot be rebound, only a name.
+  const loopback = isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost');
+  if (loopback || allowed.includes('*') || allowed.includes(name)) return;
+  throw new DabarexError(
+    'host_not_allowed',
+    `This server answers to loopback names only, not to "${name}". Use http://localhost, or start it with --host.`,
+    { host: name },
+  );
+}
+
+function sendError(reply: FastifyReply, error: unknown, requestId: string, options: ServerOptions): void {
+  const { status, headers, body } = toApiError(error);
+  if (status >= 500 && !(error instanceof DabarexError)) options.onError?.(error, requestId);
+  reply.code(status).headers(headers).send(body);
+}
