@@ -13,7 +13,7 @@ export function spawnWorker(url: URL, options: WorkerOptions = {}): Worker {
  * the parent's own loader reaches the entry file of a thread.
  */
 function underTsx(url: URL): URL {
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm/api'));
-  const start = `import { register } from '${tsx.href}'; register(); await import('${url.href}');`;
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/package.json'));
+  const start = `import { register } from '${new URL('dist/esm/api/index.mjs', tsx).href}'; register(); await import('${url.href}');`;
   return new URL(`data:text/javascript,${encodeURIComponent(start)}`);
 }
