@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -102,6 +103,27 @@ describe('prepareCorpus', () => {
     expect(readdirSync(folder)).not.toContain('manifest.json');
     expect((await prepare()).reused).toBe(false);
     expect((await prepare()).reused).toBe(true);
+  });
+
+  it('trusts nothing of a process that was killed while writing', async () => {
+    const script = `
+      import { prepareConfigSchema, prepareCorpus } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
+      const root = ${JSON.stringify(root)};
+      const sources = (url, format) => ({ sources: [{ url, format }] });
+      const domains = { prose: sources('file:prose', 'text'), code: sources('file:code#*.ts', 'code') };
+      const onProgress = ({ stage }) => stage === 'prepare code' && process.kill(process.pid, 'SIGKILL');
+      const config = prepareConfigSchema.parse({ domains });
+      await prepareCorpus(config, { dir: root + '/out', cacheDir: root + '/cache', baseDir: root, onProgress });
+    `;
+    writeFileSync(join(root, 'killed.mts'), script);
+    const child = spawnSync(process.execPath, ['--import', 'tsx', join(root, 'killed.mts')], {
+      encoding: 'utf8',
+    });
+    expect(child.signal, child.stderr).toBe('SIGKILL');
+    expect(readdirSync(join(root, 'out/documents/train'))).toEqual(['prose.jsonl']);
+    const resumed = await prepare();
+    expect(resumed.reused).toBe(false);
+    expect(resumed.manifest).toEqual((await prepare(both(), 'fresh')).manifest);
   });
 
   it('keeps one copy of a text, across domains', async () => {

@@ -23,3 +23,4 @@ export {
 export { type Document, readDocuments } from './documents.ts';
 export type { RejectReason } from './filters.ts';
 export { SPLITS, type Split } from './split.ts';
+export { finishedCorpus, sampleTexts, type TextSampleOptions } from './text-sample.ts';

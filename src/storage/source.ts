@@ -3,7 +3,7 @@
  * What was fetched is kept in the cache by its hash, so a pinned source needs the network once.
  */
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { DabarexError } from '../base/index.ts';
 import { type DownloadOptions, download } from './download.ts';
@@ -105,22 +105,12 @@ function localSource(
   options: FetchOptions,
 ): FetchedSource {
   const path = resolve(options.baseDir ?? '.', source.path);
-  const stat = lstatSync(path, { throwIfNoEntry: false });
+  const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) throw notFound(source.url, `the file or folder ${path} does not exist`);
-  if (lstatSync(path).isDirectory() || (stat.isSymbolicLink() && isFolder(path)))
-    return folderSource(path, source, pinned);
+  if (stat.isDirectory()) return folderSource(path, source, pinned);
   const bytes = readFileSync(path);
   if (pinned) verifyIntegrity(bytes, pinned, source.url);
   return { files: matched(filesOf(source, bytes), source), integrity: integrityOf(bytes), fromCache: false };
-}
-
-function isFolder(path: string): boolean {
-  try {
-    readdirSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A folder's hash is that of its matching files' names and hashes, in the order of their names. */
