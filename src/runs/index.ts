@@ -10,6 +10,7 @@ export {
 } from './events.ts';
 export type { JsonLines } from './jsonl.ts';
 export {
+  isRunAlive,
   isRunName,
   listRuns,
   type Recipe,
@@ -22,3 +23,4 @@ export {
   readStatus,
 } from './read.ts';
 export type { RunProgress, RunState, RunStatus, StageStatus } from './status.ts';
+export type { EventsPage, MetricsPage, RunDetail, RunListEntry } from './wire.ts';

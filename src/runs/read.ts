@@ -60,8 +60,13 @@ export function readStatus(runPath: string): RunStatus {
     events: readEvents(runPath).values,
     lastMetrics: readLastMetrics(runPath),
     progress: readProgress(runPath),
-    alive: isLocked(join(runPath, RUN_FILES.lock)),
+    alive: isRunAlive(runPath),
   });
+}
+
+/** Whether a living process is writing the run. */
+export function isRunAlive(runPath: string): boolean {
+  return isLocked(join(runPath, RUN_FILES.lock));
 }
 
 export interface RunSummary {

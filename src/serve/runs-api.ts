@@ -1,0 +1,105 @@
+/**
+ * The HTTP API of run directories, read-only:
+ *
+ *     GET /api/runs                        the runs, the one touched last first
+ *     GET /api/runs/NAME                   recipe, status, last metrics
+ *     GET /api/runs/NAME/metrics?since=B   metrics from byte B on, and where to go on
+ *     GET /api/runs/NAME/events?since=B    events from byte B on
+ *     GET /api/runs/NAME/stream            the same as server-sent events, live
+ */
+import { join } from 'node:path';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { DabarexError } from '../base/index.ts';
+import {
+  type EventsPage,
+  isRunName,
+  listRuns,
+  type MetricsPage,
+  type RunDetail,
+  type RunListEntry,
+  readEvents,
+  readLastMetrics,
+  readMetrics,
+  readRecipe,
+  readStatus,
+} from '../runs/index.ts';
+import { parsePosition, streamRun } from './runs-stream.ts';
+
+const PAGE_BYTES = 4 << 20;
+
+export interface RunsApiOptions {
+  /** the folder of all runs; need not exist yet */
+  readonly runsDir: string;
+}
+
+interface RunRoute {
+  Params: { name: string };
+  Querystring: { since?: string; metrics?: string; events?: string };
+}
+
+/**
+ * Adds the routes. Errors are answered as `{error: {code, message}}`: run_name_invalid with 400, run_missing with 404.
+ */
+export function registerRunsApi(app: FastifyInstance, { runsDir }: RunsApiOptions): void {
+  const open = (request: FastifyRequest<RunRoute>) => openRun(runsDir, request.params.name);
+  app.register(async (api) => {
+    api.setErrorHandler(sendError);
+    api.addHook('onSend', async (_request, reply) => {
+      reply.header('cache-control', 'no-store');
+    });
+    api.get('/api/runs', (): RunListEntry[] => listRuns(runsDir).map(({ path: _, ...entry }) => entry));
+    api.get<RunRoute>('/api/runs/:name', (request): RunDetail => {
+      const { path, recipe } = open(request);
+      const { name } = request.params;
+      return { name, recipe, status: readStatus(path), lastMetrics: readLastMetrics(path) };
+    });
+    api.get<RunRoute>('/api/runs/:name/metrics', (request): MetricsPage => {
+      const since = byteOffset(request.query.since);
+      const first = readMetrics(open(request).path, since, PAGE_BYTES);
+      const reset = first.nextByte < since;
+      const read = reset ? readMetrics(open(request).path, 0, PAGE_BYTES) : first;
+      return { metrics: read.values, next: read.nextByte, reset };
+    });
+    api.get<RunRoute>('/api/runs/:name/events', (request): EventsPage => {
+      const since = byteOffset(request.query.since);
+      const first = readEvents(open(request).path, since, PAGE_BYTES);
+      const reset = first.nextByte < since;
+      const read = reset ? readEvents(open(request).path, 0, PAGE_BYTES) : first;
+      return { events: read.values, next: read.nextByte, reset };
+    });
+    api.get<RunRoute>('/api/runs/:name/stream', (request, reply) => {
+      const { path } = open(request);
+      const { metrics, events } = request.query;
+      const resumed = parsePosition(request.headers['last-event-id'] as string | undefined);
+      const start = resumed ?? { metrics: byteOffset(metrics), events: byteOffset(events) };
+      reply.header('content-type', 'text/event-stream; charset=utf-8').header('x-accel-buffering', 'no');
+      return reply.send(streamRun(path, start, closedSignal(reply)));
+    });
+  });
+}
+
+function openRun(runsDir: string, name: string) {
+  if (!isRunName(name)) {
+    const message = `"${name.slice(0, 100)}" is not the name of a run. GET /api/runs lists the runs there are.`;
+    throw new DabarexError('run_name_invalid', message, { name });
+  }
+  const path = join(runsDir, name);
+  return { path, recipe: readRecipe(path) };
+}
+
+/** Anything but a plain byte offset reads from the start. */
+function byteOffset(text: string | undefined): number {
+  return /^\d{1,15}$/.test(text ?? '') ? Number(text) : 0;
+}
+
+function closedSignal(reply: FastifyReply): AbortSignal {
+  const closed = new AbortController();
+  reply.raw.once('close', () => closed.abort());
+  return closed.signal;
+}
+
+function sendError(error: unknown, _request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (!(error instanceof DabarexError)) throw error;
+  const status = error.code === 'run_missing' ? 404 : error.code === 'run_name_invalid' ? 400 : 500;
+  return reply.code(status).send({ error: { code: error.code, message: error.message } });
+}
