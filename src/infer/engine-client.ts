@@ -62,14 +62,20 @@ export class EngineClient implements TextGenerator {
     const id = this.nextId++;
     const queue = new EventQueue<GenerateEvent>();
     this.pending.set(id, queue);
-    const abort = () => queue.abort(signal?.reason);
+    const cancel = () => {
+      if (this.pending.delete(id) && !this.stopped) this.send({ type: 'cancel', id });
+    };
+    const abort = () => {
+      cancel();
+      queue.abort(signal?.reason);
+    };
     signal?.addEventListener('abort', abort);
     try {
       this.send({ type: 'generate', id, request });
       yield* queue;
     } finally {
       signal?.removeEventListener('abort', abort);
-      if (this.pending.delete(id) && !this.stopped) this.send({ type: 'cancel', id });
+      cancel();
     }
   }
 

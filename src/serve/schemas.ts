@@ -26,7 +26,8 @@ const sampling = {
   logit_bias: optional(
     z.record(z.string().regex(/^\d{1,9}$/, 'must be a token id'), z.number().min(-100).max(100)),
   ),
-  seed: optional(integer.or(z.number().int())),
+  /** int64: past 2^53 JSON rounds it, which is still a seed */
+  seed: optional(z.number().refine(Number.isInteger, 'must be a whole number')),
   n: optional(integer.min(1).max(MAX_CHOICES)),
   stop: optional(z.union([stopString, z.array(stopString).max(4)])),
   stream: optional(z.boolean()),

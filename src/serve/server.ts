@@ -14,6 +14,8 @@ import { answerCompletion } from './completions.ts';
 import type { Exchange } from './exchange.ts';
 
 const BODY_LIMIT_BYTES = 8 * 2 ** 20;
+/** to send a request in; answers may take as long as they do */
+const REQUEST_TIMEOUT_MS = 120_000;
 
 export interface ModelInfo {
   /** what clients put into `model` */
@@ -49,6 +51,7 @@ export function createServer(options: ServerOptions): Server {
     bodyLimit: BODY_LIMIT_BYTES,
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
+    requestTimeout: REQUEST_TIMEOUT_MS,
   });
   const host = new ModelHost();
   app.addHook('onRequest', async (request, reply) => {

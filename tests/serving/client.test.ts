@@ -274,8 +274,17 @@ describe('an engine in a worker thread', () => {
     await expect(after).rejects.toMatchObject({ status: 503, code: 'engine_stopped' });
   });
 
-  it('cancels there what is left here', async () => {
+  it('cancels there what is left here, and what was accepted of a request that is refused', async () => {
     const engine = await toyWorker({ stepMs: 5 });
+    const { client } = await serve(engine);
+    for (let i = 0; i < 4; i++) {
+      const refused = client.completions.create({
+        model: MODEL,
+        prompt: ['x', 'long '.repeat(60)],
+        max_tokens: 200,
+      });
+      await expect(refused).rejects.toMatchObject({ code: 'context_length_exceeded' });
+    }
     const left = Array.from({ length: 4 }, async () => {
       for await (const event of engine.generate({ prompt: { text: 'x' } })) if (event.type === 'delta') break;
     });
@@ -283,7 +292,7 @@ describe('an engine in a worker thread', () => {
     const started = performance.now();
     for await (const event of engine.generate({ prompt: { text: 'y' }, maxTokens: 1 }))
       if (event.type === 'delta') break;
-    // Four abandoned answers of 255 steps would hold every slot for over a second.
+    // Eight abandoned answers of over 200 steps would hold every slot for over a second.
     expect(performance.now() - started).toBeLessThan(600);
   });
 
