@@ -12,6 +12,8 @@ import { toApiError } from './api-error.ts';
 import { answerChat } from './chat.ts';
 import { answerCompletion } from './completions.ts';
 import type { Exchange } from './exchange.ts';
+import { registerPage } from './page.ts';
+import { registerRunsApi } from './runs-api.ts';
 
 const BODY_LIMIT_BYTES = 8 * 2 ** 20;
 /** to send a request in; answers may take as long as they do */
@@ -29,6 +31,10 @@ export interface ServerOptions {
   readonly nowSeconds: () => number;
   /** told of errors that a client sees only as one line */
   readonly onError?: (error: unknown, requestId: string) => void;
+  /** the folder of all runs: adds the API the page reads */
+  readonly runsDir?: string;
+  /** the page's built files, served at `/` */
+  readonly pageDir?: string;
   /** Host headers taken besides loopback names; '*' takes all. Default: loopback names only */
   readonly allowedHosts?: readonly string[];
 }
@@ -63,6 +69,8 @@ export function createServer(options: ServerOptions): Server {
     throw Object.assign(new Error(`Nothing answers ${request.method} ${request.url}.`), { statusCode: 404 });
   });
   addModelRoutes(app, host);
+  if (options.runsDir !== undefined) registerRunsApi(app, { runsDir: options.runsDir });
+  if (options.pageDir !== undefined) registerPage(app, { distDir: options.pageDir });
   const exchange = (request: FastifyRequest, reply: FastifyReply): Exchange => ({
     body: request.body,
     reply,

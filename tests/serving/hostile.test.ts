@@ -1,5 +1,8 @@
 /** Requests that are wrong on purpose: each gets an error in OpenAI's shape that is the caller's, and the server goes on. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createServer, startServer } from '../../src/serve/index.ts';
 import { MODEL, post, serve, toyEngine } from './harness.ts';
@@ -158,6 +161,21 @@ describe('the network', () => {
     );
     socket.destroy();
     await expect.poll(() => engine.load.running).toBe(0);
+  });
+});
+
+describe('with runs and a page', () => {
+  it('serves all three from one address', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dabarex-serve-'));
+    writeFileSync(join(folder, 'index.html'), '<title>runs</title>');
+    const { app } = createServer({ nowSeconds: () => 0, runsDir: join(folder, 'runs'), pageDir: folder });
+    expect((await app.inject('/')).body).toBe('<title>runs</title>');
+    expect((await app.inject('/api/runs')).json()).toEqual([]);
+    expect((await app.inject('/api/runs/none')).statusCode).toBe(404);
+    expect((await app.inject('/v1/models')).json().data).toEqual([]);
+    expect((await app.inject({ url: '/api/runs', headers: { host: 'evil.example' } })).statusCode).toBe(403);
+    await app.close();
+    rmSync(folder, { recursive: true });
   });
 });
 
