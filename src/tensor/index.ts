@@ -1,5 +1,6 @@
 export { Arena, type FloatType } from './arena.ts';
 export type * from './kernels.ts';
+export { loadNative, type NativeOptions, nativeInstructionSets, nativeUnavailableReason } from './native.ts';
 export * from './ops/index.ts';
 export { type Init, type Parameter, ParameterStore, type ParameterStoreOptions } from './parameter.ts';
 export { Tape, type TapeOptions } from './tape.ts';

@@ -1,0 +1,95 @@
+// Vectors of the instruction set this file is compiled for: `vf` is W floats, loads and stores are unaligned.
+// Written with the vector extensions of GCC and Clang, so that one text serves SSE2, AVX2, AVX-512 and NEON.
+// Everything is static: an inline function shared between instruction sets could be merged by the linker into the copy
+// of a set the processor lacks. For the same reason kernels use no templates of the standard library.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+namespace ISA_NS {
+
+#if defined(__AVX512F__)
+constexpr int W = 16;
+#elif defined(__AVX2__)
+constexpr int W = 8;
+#else
+constexpr int W = 4;
+#endif
+
+typedef float vf __attribute__((vector_size(W * 4)));
+typedef int32_t vi __attribute__((vector_size(W * 4)));
+typedef float vf_unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
+typedef int32_t vi_unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
+
+ALWAYS_INLINE vf load(const float* p) { return *(const vf_unaligned*)p; }
+ALWAYS_INLINE void store(float* p, vf v) { *(vf_unaligned*)p = v; }
+ALWAYS_INLINE vi load_int(const void* p) { return *(const vi_unaligned*)p; }
+ALWAYS_INLINE void store_int(void* p, vi v) { *(vi_unaligned*)p = v; }
+ALWAYS_INLINE vf splat(float x) { return x - vf{}; }
+ALWAYS_INLINE vi splat_int(int32_t x) { return x - vi{}; }
+ALWAYS_INLINE vf select(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
+ALWAYS_INLINE vf vmax(vf a, vf b) { return a > b ? a : b; }
+ALWAYS_INLINE vf vmin(vf a, vf b) { return a < b ? a : b; }
+
+ALWAYS_INLINE int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+ALWAYS_INLINE int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// The first `count` < W elements, zeros behind; and the store of as many.
+ALWAYS_INLINE vf load_partial(const float* p, int64_t count) {
+  vf v = {};
+  memcpy(&v, p, count * sizeof(float));
+  return v;
+}
+ALWAYS_INLINE void store_partial(float* p, vf v, int64_t count) { memcpy(p, &v, count * sizeof(float)); }
+
+// Sum and maximum of the lanes, always in the same order (halves folded).
+ALWAYS_INLINE float reduce_add(vf v) {
+  float lanes[W];
+  store(lanes, v);
+  for (int half = W / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+ALWAYS_INLINE float reduce_max(vf v) {
+  float lanes[W];
+  store(lanes, v);
+  float best = lanes[0];
+  for (int i = 1; i < W; i++) best = lanes[i] > best ? lanes[i] : best;
+  return best;
+}
+
+// exp with a relative error below 2e-7 (Cephes' polynomial); 0 below -87.3, infinity above 88.7, NaN stays NaN.
+ALWAYS_INLINE vf vexp(vf x) {
+  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+  vf bounded = vmin(splat(88.73f), vmax(splat(-87.4f), x));
+  vf n = (bounded * 1.44269504088896341f + magic) - magic;
+  vf r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
+  vf p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  vi whole = (vi)(n + magic) - splat_int(0x4B400000);
+  vi half = whole >> 1;  // 2^128 has no float: scale in two steps
+  vf result = p * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+  result = select(x < splat(-87.33f), vf{}, result);
+  result = select(x > splat(88.722f), splat(__builtin_inff()), result);
+  return select(x == x, result, x);
+}
+
+// tanh by exp; accurate to 4e-7 absolute. sigmoid likewise.
+ALWAYS_INLINE vf vsigmoid(vf x) { return 1.0f / (1.0f + vexp(-x)); }
+ALWAYS_INLINE vf vtanh(vf x) { return 2.0f / (1.0f + vexp(-2.0f * x)) - 1.0f; }
+
+// Rounds to bf16, to nearest even, kept in the upper half of a float.
+ALWAYS_INLINE vf round_bf16(vf x) {
+  vi bits = (vi)x;
+  vi rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & (int32_t)0xFFFF0000;
+  return select(x == x, (vf)rounded, x);
+}
+
+}  // namespace ISA_NS

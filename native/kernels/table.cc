@@ -1,0 +1,16 @@
+// Gathers the kernels of one instruction set.
+#include "families.h"
+
+namespace ISA_NS {
+
+void fill_table(KernelTable& table) {
+  table.name = ISA_NAME;
+#if defined(__AVX512BF16__)
+  table.fast_bf16 = true;
+#else
+  table.fast_bf16 = false;
+#endif
+  fill_elementwise(table);
+}
+
+}  // namespace ISA_NS

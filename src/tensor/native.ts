@@ -1,0 +1,82 @@
+/**
+ * The only loader of the addon, and the native implementation of {@link Kernels}. One family of kernels per file of
+ * native/; here they are put together. The addon is looked for in build/Release (made by scripts/build-native.mjs) and
+ * in prebuilds/<platform>-<arch> of the package, whether this file runs from src/ or from dist/.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Kernels } from './kernels.ts';
+import { type Addon, methodsOf, type NativeMethods } from './native/addon.ts';
+import { elementwiseKernels } from './native/elementwise.ts';
+
+export interface NativeOptions {
+  /** instruction set: baseline, avx2, avx512, avx512bf16; the best of this processor when absent */
+  readonly isa?: string;
+  /** threads of the process's pool; as it is when absent (1 at first) */
+  readonly threads?: number;
+}
+
+interface EngineMethods {
+  threads(): number;
+  setThreads(threads: number): void;
+  allocate(sizeBytes: number): ArrayBuffer;
+  hasFastBf16(): boolean;
+}
+
+/** Instruction sets of the addon that this processor runs, best last; empty where the addon is absent. */
+export function nativeInstructionSets(): string[] {
+  return openAddon().addon?.instructionSets() ?? [];
+}
+
+/** Why {@link loadNative} gives null here, or null when the addon loads. */
+export function nativeUnavailableReason(): string | null {
+  return openAddon().reason;
+}
+
+/**
+ * The native kernels, or null where the addon is absent or cannot be loaded ({@link nativeUnavailableReason} says why).
+ * @throws Error when the processor lacks `isa`
+ */
+export function loadNative(options: NativeOptions = {}): Kernels | null {
+  const { addon } = openAddon();
+  if (!addon) return null;
+  const isa = options.isa ?? addon.instructionSets().at(-1)!;
+  const methods = addon.create(isa);
+  const kernels = assemble(methods, isa);
+  if (options.threads !== undefined) kernels.setThreads(options.threads);
+  return kernels;
+}
+
+function assemble(methods: NativeMethods, isa: string): Kernels {
+  const engine = methodsOf<EngineMethods>(methods);
+  const families = {
+    ...elementwiseKernels(methods),
+  };
+  const kernels = {
+    name: `native-${isa}`,
+    hasFastBf16: engine.hasFastBf16(),
+    get threads() {
+      return engine.threads();
+    },
+    setThreads: (threads: number) => engine.setThreads(threads),
+    allocate: (sizeBytes: number) => engine.allocate(sizeBytes),
+  };
+  return Object.assign(kernels, families) as unknown as Kernels;
+}
+
+function openAddon(): { addon: Addon | null; reason: string | null } {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const candidates = [
+    join(root, 'build', 'Release', 'dabarex.node'),
+    join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'dabarex.node'),
+  ];
+  const path = candidates.find((candidate) => existsSync(candidate));
+  if (!path) return { addon: null, reason: `not built: no ${candidates.join(' and no ')}` };
+  try {
+    return { addon: createRequire(import.meta.url)(path) as Addon, reason: null };
+  } catch (error) {
+    return { addon: null, reason: `cannot be loaded: ${(error as Error).message}` };
+  }
+}
