@@ -99,7 +99,8 @@ function closedSignal(reply: FastifyReply): AbortSignal {
 }
 
 function sendError(error: unknown, _request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (!(error instanceof DabarexError)) throw error;
-  const status = error.code === 'run_missing' ? 404 : error.code === 'run_name_invalid' ? 400 : 500;
+  const statuses: Record<string, number> = { run_missing: 404, run_name_invalid: 400 };
+  const status = error instanceof DabarexError ? statuses[error.code] : undefined;
+  if (!(error instanceof DabarexError) || status === undefined) throw error;
   return reply.code(status).send({ error: { code: error.code, message: error.message } });
 }
