@@ -2,6 +2,7 @@
 export type { DownloadOptions, NpmOptions } from './download.ts';
 export { globMatcher } from './glob.ts';
 export { algorithmOf, integrityOf, verifyIntegrity } from './integrity.ts';
+export { type NpmConfigPlaces, readNpmConfig } from './npm-config.ts';
 export { type FetchedSource, type FetchOptions, fetchSource, type SourceRequest } from './source.ts';
 export { parseSourceUrl, type SourceUrl } from './source-url.ts';
 export { readTar, type SourceFile } from './tar.ts';
