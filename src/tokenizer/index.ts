@@ -1,0 +1,13 @@
+export { BpeTokenizer } from './bpe-tokenizer.ts';
+export { CharTokenizer, trainChar } from './char-tokenizer.ts';
+export { loadTokenizer, parseTokenizer, saveTokenizer } from './parse.ts';
+export { StreamingDecoder } from './streaming-decoder.ts';
+export {
+  DEFAULT_SPECIAL_TOKENS,
+  type DecodeOptions,
+  type EncodeOptions,
+  END_OF_TEXT,
+  type Tokenizer,
+} from './tokenizer.ts';
+export type { TokenizerJson } from './tokenizer-json.ts';
+export { type TrainBpeOptions, trainBpe } from './train-bpe.ts';

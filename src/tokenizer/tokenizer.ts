@@ -1,0 +1,52 @@
+/**
+ * What a tokenizer is: text to ids and back. Two kinds implement it, byte-level BPE (bpe-tokenizer.ts) and one token
+ * per character (char-tokenizer.ts); both are plain values that a worker thread rebuilds from their JSON.
+ */
+import type { TokenizerJson } from './tokenizer-json.ts';
+
+export interface EncodeOptions {
+  /**
+   * `none` (default): the text of a special token is ordinary text, so what users type never becomes a control token.
+   * `all`: it becomes the special token. Only for text that is trusted.
+   */
+  readonly allowedSpecial?: 'none' | 'all';
+}
+
+export interface DecodeOptions {
+  /** leave special tokens out instead of writing their text; default false */
+  readonly skipSpecialTokens?: boolean;
+}
+
+export interface Tokenizer {
+  /** one more than the largest id */
+  readonly vocabSize: number;
+  /** the id of the token that ends every document */
+  readonly endOfTextId: number;
+  /** text of each special token -> its id */
+  readonly specialTokens: ReadonlyMap<string, number>;
+
+  /** The ids of `text`. A lone surrogate counts as U+FFFD, as everywhere in UTF-8. */
+  encode(text: string, options?: EncodeOptions): Int32Array;
+
+  /** The text of `ids`; bytes that are not UTF-8 become U+FFFD, ids that name no token become nothing. */
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
+
+  /** The UTF-8 bytes token `id` stands for, a copy; empty for an id that names no token. */
+  tokenBytes(id: number): Uint8Array;
+
+  /** The content of tokenizer.json; `parseTokenizer` turns it back into an equal tokenizer. */
+  toJSON(): TokenizerJson;
+}
+
+export const END_OF_TEXT = '<|endoftext|>';
+export const IM_START = '<|im_start|>';
+export const IM_END = '<|im_end|>';
+export const PAD = '<|pad|>';
+
+/** The special tokens of a vocabulary trained here, in the order of their ids: the end of a document, then chat. */
+export const DEFAULT_SPECIAL_TOKENS: readonly string[] = [END_OF_TEXT, IM_START, IM_END, PAD];
+
+/** `text` with every lone surrogate as U+FFFD: what its UTF-8 bytes say. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+}
