@@ -7,6 +7,7 @@
 /** Every code of dabarex, `room_problem`; docs/errors.md explains each. Keep sorted. */
 // biome-ignore format: one code a line
 export const ERROR_CODES = [
+  'chat_invalid',
   'config_invalid',
   'config_unknown_key',
   'context_length_exceeded',
@@ -36,6 +37,9 @@ export const ERROR_CODES = [
   'source_hash_mismatch',
   'source_not_found',
   'source_url_invalid',
+  'tokenizer_invalid',
+  'tokenizer_unsupported',
+  'tokenizer_vocab_size',
   'training_diverged',
 ] as const;
 

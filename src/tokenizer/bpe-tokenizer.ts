@@ -130,7 +130,8 @@ export class BpeTokenizer implements Tokenizer {
     const whole = this.idOfPiece?.get(piece);
     const ids = whole ?? this.mergePiece(piece);
     // A slice keeps the whole document alive; a string built anew does not.
-    if (piece.length <= MAX_CACHED_PIECE_UNITS) this.remember(Buffer.from(piece, 'utf16le').toString('utf16le'), ids);
+    if (piece.length <= MAX_CACHED_PIECE_UNITS)
+      this.remember(Buffer.from(piece, 'utf16le').toString('utf16le'), ids);
     return ids;
   }
 

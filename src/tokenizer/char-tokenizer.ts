@@ -35,7 +35,9 @@ export class CharTokenizer implements Tokenizer {
     for (const [text, id] of specialTokens) tokens[id] = encoder.encode(text === UNKNOWN ? '\ufffd' : text);
     this.vocabulary = new Vocabulary(tokens, specialTokens.values());
     const codePoints = characters.map((char) => char.codePointAt(0)!);
-    this.idOfCodePoint = new Int32Array(1 + codePoints.reduce((a, b) => Math.max(a, b), 0)).fill(this.unknownId);
+    this.idOfCodePoint = new Int32Array(1 + codePoints.reduce((a, b) => Math.max(a, b), 0)).fill(
+      this.unknownId,
+    );
     codePoints.forEach((codePoint, id) => {
       this.idOfCodePoint[codePoint] = id;
     });

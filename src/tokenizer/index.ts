@@ -5,8 +5,8 @@ export { StreamingDecoder } from './streaming-decoder.ts';
 export {
   DEFAULT_SPECIAL_TOKENS,
   type DecodeOptions,
-  type EncodeOptions,
   END_OF_TEXT,
+  type EncodeOptions,
   type Tokenizer,
 } from './tokenizer.ts';
 export type { TokenizerJson } from './tokenizer-json.ts';

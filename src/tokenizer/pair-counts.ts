@@ -122,7 +122,10 @@ export class PairCounts {
       let child = at * 2 + 1;
       if (child >= size) break;
       const other = child + 1;
-      if (other < size && this.isBefore(heapPairs[other]!, heapCounts[other]!, heapPairs[child]!, heapCounts[child]!)) {
+      if (
+        other < size &&
+        this.isBefore(heapPairs[other]!, heapCounts[other]!, heapPairs[child]!, heapCounts[child]!)
+      ) {
         child = other;
       }
       if (this.isBefore(pair, count, heapPairs[child]!, heapCounts[child]!)) break;

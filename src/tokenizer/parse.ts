@@ -41,7 +41,10 @@ const byteLevelSchema = z.object({
   add_prefix_space: z.literal(false),
   use_regex: z.boolean().default(true),
 });
-const sequenceSchema = z.object({ type: z.literal('Sequence'), pretokenizers: z.array(z.unknown()).length(2) });
+const sequenceSchema = z.object({
+  type: z.literal('Sequence'),
+  pretokenizers: z.array(z.unknown()).length(2),
+});
 const mergeSchema = z.union([z.string(), z.tuple([z.string(), z.string()])]);
 
 type TokenizerFile = z.infer<typeof fileSchema>;
@@ -61,7 +64,10 @@ export function parseTokenizer(json: unknown, where = 'tokenizer.json'): Tokeniz
   if (file.normalizer !== null && file.normalizer !== undefined) throw unsupported(where, 'a normalizer');
   for (const token of file.added_tokens) {
     if (token.single_word || token.lstrip || token.rstrip) {
-      throw unsupported(where, `added token ${JSON.stringify(token.content)} with single_word, lstrip or rstrip`);
+      throw unsupported(
+        where,
+        `added token ${JSON.stringify(token.content)} with single_word, lstrip or rstrip`,
+      );
     }
   }
   const ids = readIds(file, where);
@@ -130,11 +136,13 @@ function bpeFrom(file: TokenizerFile, ids: Map<string, number>, where: string): 
   const tokens: (Uint8Array | undefined)[] = new Array(maxOf(ids.values()) + 1).fill(undefined);
   for (const [text, id] of ids) {
     const bytes = specialTokens.has(text) ? new TextEncoder().encode(text) : alphabetToBytes(text);
-    if (!bytes?.length) throw invalid(where, `token ${id} ${JSON.stringify(text)} is not in the byte alphabet`);
+    if (!bytes?.length)
+      throw invalid(where, `token ${id} ${JSON.stringify(text)} is not in the byte alphabet`);
     tokens[id] = bytes;
   }
   const missing = BYTES_IN_ID_ORDER.find(
-    (byte) => !tokens.some((token, id) => token?.length === 1 && token[0] === byte && !isSpecial(specialTokens, id)),
+    (byte) =>
+      !tokens.some((token, id) => token?.length === 1 && token[0] === byte && !isSpecial(specialTokens, id)),
   );
   if (missing !== undefined) throw invalid(where, `byte ${missing} has no token`);
   return new BpeTokenizer({
@@ -153,15 +161,24 @@ function readMerges(
   specialTokens: ReadonlyMap<string, number>,
   where: string,
 ): Int32Array {
-  const parsed = z.array(mergeSchema).max(MAX_MERGES - 1).safeParse(value);
-  if (!parsed.success) throw invalid(where, 'model.merges is not a list of "left right" or ["left", "right"]');
+  const parsed = z
+    .array(mergeSchema)
+    .max(MAX_MERGES - 1)
+    .safeParse(value);
+  if (!parsed.success)
+    throw invalid(where, 'model.merges is not a list of "left right" or ["left", "right"]');
   const merges = new Int32Array(parsed.data.length * 3);
   const seen = new Set<number>();
   parsed.data.forEach((merge, rank) => {
     const [left, right] = typeof merge === 'string' ? splitAtSpace(merge) : merge;
-    const triple = [left, right, left + right].map((text) => (specialTokens.has(text) ? undefined : ids.get(text)));
+    const triple = [left, right, left + right].map((text) =>
+      specialTokens.has(text) ? undefined : ids.get(text),
+    );
     if (triple.includes(undefined)) {
-      throw invalid(where, `merge ${rank} (${JSON.stringify(merge)}) refers to a token that is not in the vocabulary`);
+      throw invalid(
+        where,
+        `merge ${rank} (${JSON.stringify(merge)}) refers to a token that is not in the vocabulary`,
+      );
     }
     const pair = triple[0]! * 2 ** 26 + triple[1]!;
     if (seen.has(pair)) throw invalid(where, `merge ${rank} (${JSON.stringify(merge)}) stands twice`);
@@ -183,7 +200,8 @@ function charFrom(file: TokenizerFile, ids: Map<string, number>, where: string):
   const characters: string[] = [];
   for (const [text, id] of ids) {
     if (specialTokens.has(text)) continue;
-    if ([...text].length !== 1) throw invalid(where, `token ${id} ${JSON.stringify(text)} is not one character`);
+    if ([...text].length !== 1)
+      throw invalid(where, `token ${id} ${JSON.stringify(text)} is not one character`);
     characters[id] = text;
   }
   if (characters.length !== ids.size - specialTokens.size || maxOf(ids.values()) + 1 !== ids.size) {
@@ -203,7 +221,10 @@ function patternOf(preTokenizer: unknown, where: string): SplitPattern {
     const found = names.find((name) => SPLIT_PATTERN_SOURCES[name] === split.data.pattern.Regex);
     if (found) return found;
   }
-  throw unsupported(where, "a pre_tokenizer other than ByteLevel, or Split by GPT-2's or GPT-4's pattern and ByteLevel");
+  throw unsupported(
+    where,
+    "a pre_tokenizer other than ByteLevel, or Split by GPT-2's or GPT-4's pattern and ByteLevel",
+  );
 }
 
 function endOfText(specialTokens: ReadonlyMap<string, number>, where: string): number {

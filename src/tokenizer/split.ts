@@ -122,7 +122,9 @@ function astralClass(char: string): number {
 
 function bmpClasses(): Uint8Array {
   const classes = new Uint8Array(0x10000);
-  const units = Array.from({ length: 0x10000 }, (_, code) => code).filter((code) => (code & 0xf800) !== 0xd800);
+  const units = Array.from({ length: 0x10000 }, (_, code) => code).filter(
+    (code) => (code & 0xf800) !== 0xd800,
+  );
   const all = units.map((code) => String.fromCharCode(code)).join('');
   const mark = (pattern: RegExp, kind: number) => {
     for (const run of all.matchAll(pattern)) {

@@ -3,8 +3,9 @@
  * and character level (WordLevel over single characters). Special tokens stand in the vocabulary and in
  * `added_tokens`, so their ids are read the same whatever gaps the vocabulary has.
  */
-import { bytesToAlphabet } from './byte-alphabet.ts';
+
 import type { BpeModel } from './bpe-tokenizer.ts';
+import { bytesToAlphabet } from './byte-alphabet.ts';
 import { SPLIT_PATTERN_SOURCES } from './split.ts';
 
 /** The parts of tokenizer.json that are read and written here. */

@@ -96,7 +96,9 @@ function wordsOf(pieces: Map<string, number>): Words {
     idOfByte[byte] = id;
   });
   const encoder = new TextEncoder();
-  const encoded = Array.from(pieces.keys(), (piece) => encoder.encode(piece).subarray(0, MAX_TRAINING_PIECE_BYTES));
+  const encoded = Array.from(pieces.keys(), (piece) =>
+    encoder.encode(piece).subarray(0, MAX_TRAINING_PIECE_BYTES),
+  );
   const starts = new Int32Array(encoded.length);
   let total = 0;
   encoded.forEach((bytes, word) => {
