@@ -15,7 +15,7 @@ export function rejectDocument(text: string, filters: FilterConfig): RejectReaso
 }
 
 /** Whether a line is longer than `limit` characters. */
-export function hasLongLine(text: string, limit: number): boolean {
+function hasLongLine(text: string, limit: number): boolean {
   for (let start = 0; start < text.length; ) {
     const end = text.indexOf('\n', start);
     if ((end < 0 ? text.length : end) - start > limit) return true;
