@@ -8,6 +8,9 @@
 // biome-ignore format: one code a line
 export const ERROR_CODES = [
   'chat_invalid',
+  'checkpoint_incomplete',
+  'checkpoint_mismatch',
+  'checkpoint_not_found',
   'config_invalid',
   'config_unknown_key',
   'context_length_exceeded',
@@ -26,6 +29,7 @@ export const ERROR_CODES = [
   'run_missing',
   'run_name_invalid',
   'run_recipe_differs',
+  'safetensors_invalid',
   'sample_invalid',
   'server_overloaded',
   'shard_compression_unsupported',

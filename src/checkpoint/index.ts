@@ -1,0 +1,19 @@
+export { checkTensors } from './compare.ts';
+export {
+  type Checkpoint,
+  findCheckpoint,
+  type LatestCheckpoint,
+  latestCheckpoint,
+  listCheckpoints,
+  pruneCheckpoints,
+  saveCheckpoint,
+} from './folders.ts';
+export {
+  type ArrayDtype,
+  readSafetensors,
+  type SafetensorsFile,
+  type TensorData,
+  type TensorToWrite,
+  writeSafetensors,
+} from './safetensors.ts';
+export type { SafetensorsDtype, TensorInfo } from './safetensors-header.ts';
