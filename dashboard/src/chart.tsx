@@ -17,11 +17,16 @@ interface ChartProps {
   readonly steps: readonly number[];
   readonly lines: readonly Line[];
   readonly format: (value: number) => string;
+  /** of the ticks, where shorter than the values */
+  readonly formatTick?: (value: number) => string;
+  /** the axis begins at 0, so that small changes look small */
+  readonly fromZero?: boolean;
   readonly height: number;
   readonly theme: Theme;
 }
 
-export function Chart({ title, steps, lines, format, height, theme }: ChartProps) {
+export function Chart(props: ChartProps) {
+  const { title, steps, lines, format, height, theme } = props;
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const data = [steps, ...lines.map((line) => line.values)] as unknown as uPlot.AlignedData;
@@ -35,7 +40,7 @@ export function Chart({ title, steps, lines, format, height, theme }: ChartProps
   // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` stands for the lines; their values come by setData
   useEffect(() => {
     const element = place.current!;
-    const options = chartOptions(element, lines, format, height);
+    const options = chartOptions(element, props);
     const created = new uPlot(options, latest.current, element);
     plot.current = created;
     const observer = new ResizeObserver(() => created.setSize({ width: element.clientWidth, height }));
@@ -48,6 +53,7 @@ export function Chart({ title, steps, lines, format, height, theme }: ChartProps
   }, [shape]);
   useEffect(() => {
     plot.current?.setData(data);
+    if (plot.current) showLast(plot.current);
   });
   const summary = lines.map((line) => {
     const last = line.values.findLast((value) => value !== null);
@@ -61,12 +67,8 @@ export function Chart({ title, steps, lines, format, height, theme }: ChartProps
   );
 }
 
-function chartOptions(
-  element: HTMLElement,
-  lines: readonly Line[],
-  format: (value: number) => string,
-  height: number,
-): uPlot.Options {
+function chartOptions(element: HTMLElement, props: ChartProps): uPlot.Options {
+  const { lines, format, formatTick = format, fromZero, height } = props;
   const style = getComputedStyle(element);
   const color = (name: string): string => style.getPropertyValue(name).trim();
   const axis: uPlot.Axis = {
@@ -75,20 +77,20 @@ function chartOptions(
     grid: { stroke: color('--line'), width: 1 },
     ticks: { show: false },
   };
-  const shown = (value: number | null | undefined): string => (value == null ? '–' : format(value));
   return {
     width: element.clientWidth,
     height,
-    scales: { x: { time: false } },
-    padding: [8, 12, 0, 0],
+    scales: { x: { time: false }, y: fromZero ? { range: (_, _min, max) => [0, (max || 1) * 1.1] } : {} },
+    padding: [8, 20, 0, 0],
     cursor: { points: { size: 7 }, drag: { x: true, y: false } },
     legend: { live: true },
     axes: [
-      { ...axis, size: 28, space: 70, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString('en')) },
-      { ...axis, size: 58, values: (_, ticks) => ticks.map(format) },
+      { ...axis, size: 28, space: 70, values: (_, ticks) => ticks.map((tick) => formatStep(tick)) },
+      { ...axis, size: 58, values: (_, ticks) => ticks.map(formatTick) },
     ],
+    hooks: { setCursor: [showLast] },
     series: [
-      { label: 'step', value: (_, value) => (value == null ? '–' : value.toLocaleString('en')) },
+      { label: 'step', value: (plot, _value, series, index) => legendText(plot, series, index, formatStep) },
       ...lines.map(
         (line): uPlot.Series => ({
           label: line.label,
@@ -96,9 +98,34 @@ function chartOptions(
           width: line.sparse ? 2 : 1.5,
           spanGaps: true,
           points: { show: line.sparse ?? false, size: 5, fill: color(line.color) },
-          value: (_, value) => shown(value),
+          value: (plot, _value, series, index) => legendText(plot, series, index, format),
         }),
       ),
     ],
   };
+}
+
+/** Without a pointer on the chart the legend tells the end of the curves. */
+function showLast(plot: uPlot): void {
+  if (plot.cursor.idx == null && plot.data[0].length > 0)
+    plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+}
+
+/** The value at `index`, or the last one measured before it. */
+function legendText(
+  plot: uPlot,
+  series: number,
+  index: number | null,
+  format: (value: number) => string,
+): string {
+  const values = plot.data[series]!;
+  for (let i = index ?? -1; i >= 0; i--) {
+    const value = values[i];
+    if (value != null) return format(value);
+  }
+  return '–';
+}
+
+function formatStep(step: number): string {
+  return step.toLocaleString('en');
 }

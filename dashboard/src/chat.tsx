@@ -39,7 +39,7 @@ export function Chat({ model }: { model: string }) {
     setInput('');
     const answer = await start({ ...request, input: conversation });
     if (!answer) return;
-    setTurns([...conversation, { role: 'assistant', content: answer }]);
+    setTurns([...conversation, { role: 'assistant', content: answer.trimStart() }]);
   };
   return (
     <section className="card" aria-label="Try the model">
@@ -110,7 +110,7 @@ function Conversation({ turns, generation }: { turns: readonly ChatTurn[]; gener
       ))}
       {waiting && (
         <p className="turn assistant" data-testid="answer">
-          {generation.text}
+          {generation.text.trimStart()}
           {generation.running && <span className="caret" />}
         </p>
       )}

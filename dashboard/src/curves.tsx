@@ -8,7 +8,7 @@ import type { Theme } from './theme.ts';
 const NUM_SERIES_COLORS = 8;
 const EVAL_PREFIX = 'eval_bits_per_byte.';
 
-type NumberKey = 'tokens_per_second' | 'mfu' | 'learning_rate' | 'grad_norm' | 'loss_balance';
+type NumberKey = 'tokens_per_second' | 'mfu' | 'learning_rate';
 
 export function Curves({ run, theme }: { run: LiveRun; theme: Theme }) {
   const { metrics, status } = run;
@@ -32,13 +32,16 @@ export function Curves({ run, theme }: { run: LiveRun; theme: Theme }) {
         steps={steps}
         lines={loss.lines}
         format={(v) => v.toFixed(3)}
+        formatTick={(v) => v.toFixed(1)}
         height={300}
         theme={theme}
       />
       <div className="small-charts">
-        {small.map(({ title, key, format }) => {
-          const line: Line = { label: title, color: '--series-1', values: column(metrics, key) };
-          return <Chart key={key} {...{ title, steps, format, theme }} lines={[line]} height={150} />;
+        {small.map(({ title, label, key, format }) => {
+          const line: Line = { label, color: '--series-1', values: column(metrics, key) };
+          return (
+            <Chart key={key} {...{ title, steps, format, theme }} lines={[line]} height={150} fromZero />
+          );
         })}
       </div>
     </section>
@@ -46,7 +49,7 @@ export function Curves({ run, theme }: { run: LiveRun; theme: Theme }) {
 }
 
 /** Why there are no curves yet: `Training has not started: tokenizer, 45 % done.` */
-export function waitingText(status: RunStatus | undefined): string {
+function waitingText(status: RunStatus | undefined): string {
   if (!status) return 'Training has not started.';
   if (status.state === 'training') return 'Training has begun; the first figures come after a few steps.';
   const running = status.stages.find((each) => each.state === 'running');
@@ -89,15 +92,18 @@ function lossLines(metrics: readonly RunMetrics[]): { title: string; lines: Line
 
 interface SmallChart {
   readonly title: string;
+  /** in the legend */
+  readonly label: string;
   readonly key: NumberKey;
   readonly format: (value: number) => string;
 }
 
 const SMALL_CHARTS: readonly SmallChart[] = [
-  { title: 'Throughput, tokens/s', key: 'tokens_per_second', format: formatCount },
-  { title: 'Model FLOPs utilisation', key: 'mfu', format: (value) => formatPercent(value) },
+  { title: 'Throughput, tokens/s', label: 'tokens/s', key: 'tokens_per_second', format: formatCount },
+  { title: 'Model FLOPs utilisation', label: 'MFU', key: 'mfu', format: (value) => formatPercent(value) },
   {
     title: 'Learning rate',
+    label: 'rate',
     key: 'learning_rate',
     format: (value) => (value === 0 ? '0' : value.toExponential(1)),
   },

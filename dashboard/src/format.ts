@@ -27,5 +27,5 @@ export function formatPercent(fraction: number, digits = 1): string {
 }
 
 export function formatTime(iso: string): string {
-  return new Date(iso).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+  return new Date(iso).toLocaleTimeString('en-GB');
 }

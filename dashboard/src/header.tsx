@@ -17,7 +17,8 @@ export function PageHeader({ runs = [], name, choose, run, theme, swapTheme }: P
   return (
     <header className="bar">
       <span className="brand">
-        <img src="/icon.svg" alt="" width="22" height="22" /> dabarex
+        <img src="/icon.svg" alt="" width="22" height="22" />
+        <span className="brand-name">dabarex</span>
       </span>
       {runs.length > 1 ? (
         <select aria-label="Run" value={name} onChange={(event) => choose(event.target.value)}>

@@ -37,12 +37,15 @@ export function RunProgressPanel({ run, detail }: { run: LiveRun; detail: RunDet
   );
 }
 
+/** A stage that a later one overtook had nothing to do: its result was there already. */
 function Stages({ status }: { status: RunStatus }) {
+  const begun = new Set(status.stages.map((each) => each.stage));
   return (
     <ol className="stages">
-      {STAGE_LABELS.map(([stage, label]) => {
+      {STAGE_LABELS.map(([stage, label], index) => {
         const found = status.stages.find((each) => each.stage === stage);
-        const state = found?.state ?? 'waiting';
+        const passed = STAGE_LABELS.slice(index + 1).some(([later]) => begun.has(later));
+        const state = found?.state ?? (passed ? 'reused' : 'waiting');
         return (
           <li key={stage} className={state} aria-current={state === 'running' ? 'step' : undefined}>
             <span className="stage-name">{label}</span>
@@ -70,14 +73,15 @@ function progressOf(status: RunStatus): Bar | undefined {
     return { label: 'Training', detail, fraction: Math.min(1, step / totalSteps) };
   }
   if (!progress || !status.alive) return undefined;
-  const amount = (value: number) =>
-    progress.unit === 'bytes' ? formatBytes(value) : `${formatCount(value)} ${progress.unit}`;
+  const inBytes = progress.unit === 'bytes';
+  const amount = inBytes ? formatBytes : formatCount;
+  const unit = inBytes ? '' : ` ${progress.unit}`;
   const label = progress.stage[0] ? progress.stage[0].toUpperCase() + progress.stage.slice(1) : 'Working';
-  if (progress.total <= 0) return { label, detail: amount(progress.done) };
+  if (progress.total <= 0) return { label, detail: `${amount(progress.done)}${unit}` };
   const fraction = Math.min(1, progress.done / progress.total);
   return {
     label,
-    detail: `${formatPercent(fraction, 0)}, ${amount(progress.done)} of ${amount(progress.total)}`,
+    detail: `${formatPercent(fraction, 0)}, ${amount(progress.done)} of ${amount(progress.total)}${unit}`,
     fraction,
   };
 }

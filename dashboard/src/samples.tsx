@@ -1,7 +1,6 @@
 /** What the model wrote as it learnt, the newest first. */
 import { useState } from 'react';
 import type { RunEvent, RunStatus } from '../../src/runs/index.ts';
-import { waitingText } from './curves.tsx';
 
 const SHOWN = 4;
 
@@ -13,7 +12,9 @@ export function Samples({ events, status }: { events: readonly RunEvent[]; statu
   return (
     <section className={samples.length === 0 ? 'card empty' : 'card'} aria-label="Samples">
       <h2>Samples</h2>
-      {samples.length === 0 && <p>{status?.stage === 'train' ? 'None written yet.' : waitingText(status)}</p>}
+      {samples.length === 0 && (
+        <p>{status?.stage === 'train' ? 'None written yet.' : 'Come with training.'}</p>
+      )}
       <ul className="samples" data-testid="samples">
         {samples.slice(0, all ? undefined : SHOWN).map((sample) => (
           <li key={`${sample.step} ${sample.prompt}`}>
