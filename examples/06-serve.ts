@@ -2,7 +2,7 @@
 import { codecOf, Engine } from 'dabarex/infer';
 import { completeModelConfig, Generator, modelConfigSchema, Transformer } from 'dabarex/model';
 import { createServer, startServer } from 'dabarex/serve';
-import { createKernels } from 'dabarex/tensor';
+import { createReferenceKernels } from 'dabarex/tensor';
 import { trainChar } from 'dabarex/tokenizer';
 import OpenAI from 'openai';
 
@@ -15,7 +15,11 @@ const shape = modelConfigSchema.parse({
   ffn: { hidden: 64, numExperts: 4, topK: 2 },
 });
 const config = completeModelConfig(shape, tokenizer.vocabSize);
-const transformer = new Transformer(config, createKernels(), { precision: 'f32', trainable: false, seed: 1 });
+const transformer = new Transformer(config, createReferenceKernels(), {
+  precision: 'f32',
+  trainable: false,
+  seed: 1,
+});
 const engine = new Engine(new Generator(transformer), codecOf(tokenizer));
 
 // The server may be up before there is a model: until then requests get 503 model_not_ready.

@@ -1,5 +1,5 @@
 /** A tokenizer as the engine sees it: tokens by their bytes, the ids that end an answer, the chat template. */
-import { END_OF_TEXT, type Tokenizer } from '../tokenizer/index.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
 import type { ChatMessage, TextCodec } from './model.ts';
 
 const IM_START = '<|im_start|>';
@@ -7,11 +7,17 @@ const IM_END = '<|im_end|>';
 /** Of one character: what a tokenizer by characters makes one unknown token of. */
 const MAX_CHARACTER_BYTES = 4;
 
-/**
- * The codec of `tokenizer`. Chat follows ChatML where the vocabulary has its two tokens: the same form a model is
- * taught conversations in. A base model has never seen one and only continues text.
- */
-export function codecOf(tokenizer: Tokenizer): TextCodec {
+export interface CodecOptions {
+  /**
+   * `chatml` (default): conversations are framed by <|im_start|> and <|im_end|> where the vocabulary has them, the form
+   * a model is taught to answer in. `none`: their texts are joined and continued, which suits a base model: it has never
+   * seen those tokens.
+   */
+  readonly chatTemplate?: 'chatml' | 'none';
+}
+
+/** The codec of `tokenizer`. Names of special tokens in a text or message are text, never control tokens. */
+export function codecOf(tokenizer: Tokenizer, options: CodecOptions = {}): TextCodec {
   const { vocabSize, endOfTextId, specialTokens } = tokenizer;
   const special = new Set(specialTokens.values());
   const imStart = specialTokens.get(IM_START);
@@ -25,10 +31,10 @@ export function codecOf(tokenizer: Tokenizer): TextCodec {
     tokenBytes: (id) => tokenizer.tokenBytes(id),
     isSpecial: (id) => special.has(id),
     endOfTextId,
-    stopIds: [...new Set([specialTokens.get(END_OF_TEXT) ?? endOfTextId, endOfTextId, imEnd ?? endOfTextId])],
+    stopIds: imEnd === undefined ? [endOfTextId] : [endOfTextId, imEnd],
     maxTokenBytes,
   };
-  if (imStart === undefined || imEnd === undefined) return codec;
+  if (options.chatTemplate === 'none' || imStart === undefined || imEnd === undefined) return codec;
   const open = (role: string) => [imStart, ...tokenizer.encode(`${role}\n`)];
   const turn = ({ role, content }: ChatMessage) => [
     imStart,

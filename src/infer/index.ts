@@ -1,4 +1,4 @@
-export { codecOf } from './codec.ts';
+export { type CodecOptions, codecOf } from './codec.ts';
 export { Engine, type EngineConfig, engineConfigSchema } from './engine.ts';
 export { EngineClient, type EngineClientOptions } from './engine-client.ts';
 export { EventQueue } from './event-queue.ts';

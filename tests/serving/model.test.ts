@@ -1,11 +1,11 @@
 /**
- * The engine over a real model: a small mixture of experts with random weights, on the kernels of this machine. Random
+ * The engine over a real model: a small mixture of experts with random weights, on the plain TypeScript kernels. Random
  * weights say nothing sensible, but every product, cache row and expert takes part in what they say.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { codecOf, Engine, type GenerateRequest } from '../../src/infer/index.ts';
 import { completeModelConfig, Generator, modelConfigSchema, Transformer } from '../../src/model/index.ts';
-import { createKernels } from '../../src/tensor/index.ts';
+import { createReferenceKernels } from '../../src/tensor/index.ts';
 import { trainChar } from '../../src/tokenizer/index.ts';
 import { MODEL, serve } from './harness.ts';
 
@@ -34,7 +34,7 @@ describe('a small mixture of experts', () => {
   beforeAll(() => {
     const config = completeModelConfig(shape, tokenizer.vocabSize);
     const options = { precision: 'f32', trainable: false, seed: 7 } as const;
-    model = new Generator(new Transformer(config, createKernels(), options));
+    model = new Generator(new Transformer(config, createReferenceKernels(), options));
   });
 
   async function textOf(engine: Engine, request: GenerateRequest): Promise<string> {
