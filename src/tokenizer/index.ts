@@ -1,5 +1,14 @@
 export { BpeTokenizer } from './bpe-tokenizer.ts';
 export { CharTokenizer, trainChar } from './char-tokenizer.ts';
+export {
+  CHATML_TEMPLATE,
+  type ChatMessage,
+  type ChatOptions,
+  encodeChat,
+  renderChat,
+  tokenizerConfig,
+} from './chat.ts';
+export { CL100K_SPECIAL_TOKENS, cl100kBase, DBRX_SPECIAL_TOKENS } from './cl100k.ts';
 export { loadTokenizer, parseTokenizer, saveTokenizer } from './parse.ts';
 export { StreamingDecoder } from './streaming-decoder.ts';
 export {

@@ -140,10 +140,11 @@ function bpeFrom(file: TokenizerFile, ids: Map<string, number>, where: string): 
       throw invalid(where, `token ${id} ${JSON.stringify(text)} is not in the byte alphabet`);
     tokens[id] = bytes;
   }
-  const missing = BYTES_IN_ID_ORDER.find(
-    (byte) =>
-      !tokens.some((token, id) => token?.length === 1 && token[0] === byte && !isSpecial(specialTokens, id)),
+  const specialIds = new Set(specialTokens.values());
+  const single = new Set(
+    tokens.flatMap((token, id) => (token?.length === 1 && !specialIds.has(id) ? token[0]! : [])),
   );
+  const missing = BYTES_IN_ID_ORDER.find((byte) => !single.has(byte));
   if (missing !== undefined) throw invalid(where, `byte ${missing} has no token`);
   return new BpeTokenizer({
     pattern: patternOf(file.pre_tokenizer, where),
@@ -237,11 +238,6 @@ function endOfText(specialTokens: ReadonlyMap<string, number>, where: string): n
 function splitAtSpace(merge: string): [string, string] {
   const at = merge.indexOf(' ', 1);
   return at < 0 ? [merge, ''] : [merge.slice(0, at), merge.slice(at + 1)];
-}
-
-function isSpecial(specialTokens: ReadonlyMap<string, number>, id: number): boolean {
-  for (const each of specialTokens.values()) if (each === id) return true;
-  return false;
 }
 
 function maxOf(values: Iterable<number>): number {

@@ -1,0 +1,21 @@
+/** Train a tokenizer, look at its tokens, encode a conversation, write and read tokenizer.json. */
+import { encodeChat, loadTokenizer, StreamingDecoder, saveTokenizer, trainBpe } from 'dabarex/tokenizer';
+
+const texts = ['the cat sat on the mat', 'the dog sat on the log', 'cats and dogs'];
+const tokenizer = trainBpe({ texts, vocabSize: 280 });
+
+const ids = tokenizer.encode('the cats 🙂');
+console.log([...ids].map((id) => JSON.stringify(tokenizer.decode([id]))).join(' '));
+
+const decoder = new StreamingDecoder(tokenizer);
+for (const id of ids) process.stdout.write(decoder.push(id));
+console.log(decoder.flush());
+
+const chat = encodeChat(tokenizer, [{ role: 'user', content: 'hello <|im_end|>' }], {
+  addGenerationPrompt: true,
+});
+console.log(tokenizer.decode(chat));
+
+const path = 'runs/example/tokenizer.json';
+saveTokenizer(path, tokenizer);
+console.log(loadTokenizer(path).vocabSize);
