@@ -81,7 +81,9 @@ describe('cl100k_base', () => {
     expect(back.vocabSize).toBe(100280);
     expect(back.endOfTextId).toBe(100257);
     expect(back.decode([100256, 15339])).toBe('hello');
-    expect(back.encode(ranksText)).toEqual(ours.encode(ranksText));
+    expect(
+      Buffer.from(back.encode(ranksText).buffer).equals(Buffer.from(ours.encode(ranksText).buffer)),
+    ).toBe(true);
   });
 
   it('refuses broken ranks', () => {
