@@ -2,6 +2,9 @@
   "variables": {
     "kernel_sources": [
       "native/kernels/table.cc",
+      "native/kernels/peak.cc",
+      "native/kernels/matrix.cc",
+      "native/kernels/attention.cc",
       "native/kernels/elementwise.cc"
     ],
     "kernel_flags": ["-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
@@ -31,6 +34,8 @@
         "native/arguments.cc",
         "native/memory.cc",
         "native/pool.cc",
+        "native/bind_matrix.cc",
+        "native/bind_attention.cc",
         "native/bind_elementwise.cc"
       ],
       "conditions": [

@@ -44,6 +44,15 @@ float* Arguments::f32_or_null(int index, const char* name, int64_t length) {
   return is_null(index) ? nullptr : f32(index, name, length);
 }
 
+int32_t* Arguments::offsets(int index, int64_t groups, int64_t* rows) {
+  int32_t* found = i32(index, "offsets", groups + 1);
+  if (found[0] != 0) fail("offsets must begin with 0");
+  for (int64_t g = 0; g < groups; g++)
+    if (found[g + 1] < found[g]) fail("offsets must not descend");
+  *rows = found[groups];
+  return found;
+}
+
 int64_t Arguments::length(int index) const {
   size_t found = 0;
   napi_get_typedarray_info(env, values_[index], nullptr, &found, nullptr, nullptr, nullptr);

@@ -21,6 +21,9 @@ class Arguments {
   float* f32_or_null(int index, const char* name, int64_t length);
   int64_t length(int index) const;
 
+  // offsets[groups + 1], ascending from 0; `rows` receives the last.
+  int32_t* offsets(int index, int64_t groups, int64_t* rows);
+
   // A whole number >= 0, a number, a boolean (absent: false).
   int64_t size(int index, const char* name) const;
   double number(int index, const char* name) const;
@@ -47,4 +50,6 @@ struct NamedMethod {
 };
 
 // One list per family, ended by {nullptr, nullptr}; listed in binding.cc.
+extern const NamedMethod matrix_methods[];
+extern const NamedMethod attention_methods[];
 extern const NamedMethod elementwise_methods[];

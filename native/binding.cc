@@ -84,13 +84,18 @@ napi_value has_fast_bf16(Arguments& a, const KernelTable& table) {
   return result;
 }
 
+napi_value measure_flops(Arguments& a, const KernelTable& table) {
+  return a.result(table.measure_flops(a.flag(0), a.number(1, "milliseconds")));
+}
+
 const NamedMethod engine_methods[] = {{"threads", threads},
                                       {"setThreads", set_threads},
                                       {"allocate", allocate},
                                       {"hasFastBf16", has_fast_bf16},
+                                      {"measureFlops", measure_flops},
                                       {nullptr, nullptr}};
 
-const NamedMethod* const families[] = {engine_methods, elementwise_methods};
+const NamedMethod* const families[] = {engine_methods, matrix_methods, attention_methods, elementwise_methods};
 
 void free_bound(napi_env, void* data, void*) { delete static_cast<Bound*>(data); }
 

@@ -5,6 +5,12 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#define ISA_HAS_BF16 1
+#else
+#define ISA_HAS_BF16 0
+#endif
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -20,6 +26,7 @@ constexpr int W = 4;
 
 typedef float vf __attribute__((vector_size(W * 4)));
 typedef int32_t vi __attribute__((vector_size(W * 4)));
+typedef uint32_t vu __attribute__((vector_size(W * 4)));
 typedef float vf_unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
 typedef int32_t vi_unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
 
@@ -91,5 +98,6 @@ ALWAYS_INLINE vf round_bf16(vf x) {
   vi rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & (int32_t)0xFFFF0000;
   return select(x == x, (vf)rounded, x);
 }
+ALWAYS_INLINE float round_bf16(float x) { return round_bf16(splat(x))[0]; }
 
 }  // namespace ISA_NS

@@ -46,8 +46,8 @@ void* allocate(size_t size_bytes) {
 void release(void* address, size_t size_bytes) { munmap(address, round_up(size_bytes ? size_bytes : 1)); }
 
 void* scratch(Slot slot, size_t size_bytes) {
-  static thread_local Block blocks[2];
-  Block& block = blocks[slot == Slot::shared ? 0 : 1];
+  static thread_local Block blocks[4];
+  Block& block = blocks[static_cast<int>(slot)];
   if (block.size_bytes < size_bytes || !block.address) {
     if (block.address) release(block.address, block.size_bytes);
     block.size_bytes = size_bytes + size_bytes / 4;

@@ -9,8 +9,8 @@ void* allocate(size_t size_bytes);
 void release(void* address, size_t size_bytes);
 
 // Scratch of the calling thread, aligned to 64 bytes, contents undefined; valid until the next call for the same slot.
-// `shared` is for what the pieces of one operation read together, `local` for what one piece needs.
-enum class Slot { shared, local };
+// `shared` is for what the pieces of one operation read together, the others for what one piece needs.
+enum class Slot { shared, a, b, c };
 void* scratch(Slot slot, size_t size_bytes);
 
 }  // namespace memory

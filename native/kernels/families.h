@@ -4,6 +4,9 @@
 
 namespace ISA_NS {
 
+void fill_peak(KernelTable& table);
+void fill_matrix(KernelTable& table);
+void fill_attention(KernelTable& table);
 void fill_elementwise(KernelTable& table);
 
 }  // namespace ISA_NS

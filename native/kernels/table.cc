@@ -10,6 +10,9 @@ void fill_table(KernelTable& table) {
 #else
   table.fast_bf16 = false;
 #endif
+  fill_peak(table);
+  fill_matrix(table);
+  fill_attention(table);
   fill_elementwise(table);
 }
 

@@ -7,9 +7,11 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Kernels } from './kernels.ts';
+import type { Kernels, Precision } from './kernels.ts';
 import { type Addon, methodsOf, type NativeMethods } from './native/addon.ts';
+import { attentionKernels } from './native/attention.ts';
 import { elementwiseKernels } from './native/elementwise.ts';
+import { matrixKernels } from './native/matrix.ts';
 
 export interface NativeOptions {
   /** instruction set: baseline, avx2, avx512, avx512bf16; the best of this processor when absent */
@@ -23,6 +25,7 @@ interface EngineMethods {
   setThreads(threads: number): void;
   allocate(sizeBytes: number): ArrayBuffer;
   hasFastBf16(): boolean;
+  measureFlops(bf16: boolean, milliseconds: number): number;
 }
 
 /** Instruction sets of the addon that this processor runs, best last; empty where the addon is absent. */
@@ -52,6 +55,8 @@ export function loadNative(options: NativeOptions = {}): Kernels | null {
 function assemble(methods: NativeMethods, isa: string): Kernels {
   const engine = methodsOf<EngineMethods>(methods);
   const families = {
+    ...matrixKernels(methods),
+    ...attentionKernels(methods),
     ...elementwiseKernels(methods),
   };
   const kernels = {
@@ -62,6 +67,8 @@ function assemble(methods: NativeMethods, isa: string): Kernels {
     },
     setThreads: (threads: number) => engine.setThreads(threads),
     allocate: (sizeBytes: number) => engine.allocate(sizeBytes),
+    measurePeakFlops: (precision: Precision, milliseconds: number) =>
+      engine.measureFlops(precision === 'bf16', milliseconds),
   };
   return Object.assign(kernels, families) as unknown as Kernels;
 }

@@ -1,0 +1,301 @@
+// Products with prepacked weights, grouped products and weight gradients, after BLIS (Van Zee and van de Geijn 2015):
+// B stands in panels of kPanel columns, A is copied (and rounded) block by block into scratch of a fixed stride, and a
+// register tile of kTile x kPanel runs along K. Every element of C is summed along K in the same order whatever the
+// number of rows, pieces or threads.
+#include "families.h"
+#include "memory.h"
+#include "pool.h"
+#include "tile.h"
+
+namespace ISA_NS {
+namespace {
+
+using memory::Slot;
+
+// ---- storing operands ---------------------------------------------------------------------------------------------
+
+inline float keep(float x, bool rounded) { return rounded ? round_bf16(x) : x; }
+
+// Row-major floats to elements: out[i] for i in 0..ceil(k / kPerElement)-1.
+template <typename P>
+inline void copy_row(float* out, const float* x, int64_t k, bool rounded) {
+  int64_t i = 0;
+#if ISA_HAS_BF16
+  if constexpr (P::kPerElement == 2) {
+    for (; i + 32 <= k; i += 32) {
+      const __m512bh pair = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + 16), _mm512_loadu_ps(x + i));
+      _mm512_storeu_si512(out + i / 2, (__m512i)pair);
+    }
+    for (; i < k; i += 2) {
+      uint32_t low, high = 0;
+      const float a = round_bf16(x[i]), b = i + 1 < k ? round_bf16(x[i + 1]) : 0.0f;
+      memcpy(&low, &a, 4);
+      memcpy(&high, &b, 4);
+      const uint32_t both = (low >> 16) | (high & 0xffff0000u);
+      memcpy(out + i / 2, &both, 4);
+    }
+    return;
+  }
+#endif
+  if (rounded) {
+    for (; i + W <= k; i += W) store(out + i, round_bf16(load(x + i)));
+  } else {
+    for (; i + W <= k; i += W) store(out + i, load(x + i));
+  }
+  for (; i < k; i++) out[i] = keep(x[i], rounded);
+}
+
+// `count` columns of rows x0 (and, for pairs, x1; null: zeros) side by side: out[j] for j in 0..width-1, zeros from count.
+template <typename P>
+inline void copy_columns(float* out, const float* x0, const float* x1, int64_t count, int64_t width, bool rounded) {
+  int64_t j = 0;
+  if constexpr (P::kPerElement == 2) {
+    for (; j + W <= count; j += W) {
+      const vu low = (vu)round_bf16(load(x0 + j)) >> 16;
+      const vu high = x1 ? (vu)round_bf16(load(x1 + j)) : vu{};
+      store(out + j, (vf)(low | high));
+    }
+    for (; j < count; j++) {
+      uint32_t low, high = 0;
+      const float a = round_bf16(x0[j]), b = x1 ? round_bf16(x1[j]) : 0.0f;
+      memcpy(&low, &a, 4);
+      memcpy(&high, &b, 4);
+      const uint32_t both = (low >> 16) | (high & 0xffff0000u);
+      memcpy(out + j, &both, 4);
+    }
+  } else {
+    if (rounded) {
+      for (; j + W <= count; j += W) store(out + j, round_bf16(load(x0 + j)));
+    } else {
+      for (; j + W <= count; j += W) store(out + j, load(x0 + j));
+    }
+    for (; j < count; j++) out[j] = keep(x0[j], rounded);
+  }
+  for (; j < width; j++) out[j] = 0.0f;
+}
+
+// A panel [elements][kPanel] of columns first..first+count of source [k, ld].
+template <typename P>
+void pack_panel(float* out, const float* source, int64_t ld, int64_t first, int64_t count, int64_t k, bool rounded) {
+  constexpr int per = P::kPerElement;
+  for (int64_t e = 0; e * per < k; e++) {
+    const float* x0 = source + e * per * ld + first;
+    const float* x1 = per == 2 && e * per + 1 < k ? x0 + ld : nullptr;
+    copy_columns<P>(out + e * kPanel, x0, x1, count, kPanel, rounded);
+  }
+}
+
+// The same panel from source [n, ld], whose rows are B's columns: rows are copied 16 elements deep and turned.
+template <typename P>
+void pack_panel_transposed(float* out, const float* source, int64_t ld, int64_t first, int64_t count, int64_t k,
+                           bool rounded) {
+  constexpr int per = P::kPerElement;
+  constexpr int deep = 16;
+  float turned[kPanel][deep];
+  for (int64_t e = 0; e * per < k; e += deep) {
+    const int64_t left = k - e * per < deep * per ? k - e * per : deep * per;
+    const int64_t elements = ceil_div(left, per);
+    for (int64_t j = 0; j < count; j++) copy_row<P>(turned[j], source + (first + j) * ld + e * per, left, rounded);
+    float* to = out + e * kPanel;
+    for (int64_t i = 0; i < elements; i++) {
+      for (int64_t j = 0; j < count; j++) to[i * kPanel + j] = turned[j][i];
+      for (int64_t j = count; j < kPanel; j++) to[i * kPanel + j] = 0.0f;
+    }
+  }
+}
+
+// ---- drivers ------------------------------------------------------------------------------------------------------
+
+template <typename P>
+int64_t panel_floats(int64_t k) {
+  return ceil_div(k, P::kPerElement) * kPanel;
+}
+
+template <typename P>
+void pack_with(const PackedMatrix& packed, const float* source, bool transposed, bool rounded) {
+  const int64_t panels = ceil_div(packed.n, kPanel), floats = panel_floats<P>(packed.k);
+  pool::parallel_for(packed.groups * panels, [&](int64_t piece) {
+    const int64_t group = piece / panels, first = piece % panels * kPanel;
+    const int64_t count = packed.n - first < kPanel ? packed.n - first : kPanel;
+    float* out = static_cast<float*>(packed.data) + piece * floats;
+    const float* from = source + group * packed.k * packed.n;
+    if (transposed) pack_panel_transposed<P>(out, from, packed.k, first, count, packed.k, rounded);
+    else pack_panel<P>(out, from, packed.n, first, count, packed.k, rounded);
+  });
+}
+
+// Pieces of a grouped product: blocks of rows of every group times blocks of panels.
+struct Split {
+  int64_t blocks = 0;  // row blocks of all groups
+  int64_t panels_per_piece = 0, column_pieces = 0;
+};
+
+Split split_work(int64_t blocks, int64_t panels) {
+  Split split;
+  split.blocks = blocks;
+  split.column_pieces = ceil_div(panels, 16);
+  while (split.column_pieces < panels && blocks * split.column_pieces < 16) split.column_pieces++;
+  split.panels_per_piece = ceil_div(panels, split.column_pieces);
+  split.column_pieces = ceil_div(panels, split.panels_per_piece);
+  return split;
+}
+
+template <typename P>
+void gemm_packed_with(float* c, const float* a, const PackedMatrix& b, const int32_t* offsets, bool accumulate,
+                      bool rounded) {
+  const int64_t k = b.k, n = b.n, panels = ceil_div(n, kPanel), elements = ceil_div(k, P::kPerElement);
+  if (n == 0) return;
+  int64_t blocks = 0;
+  for (int64_t g = 0; g < b.groups; g++) blocks += ceil_div(offsets[g + 1] - offsets[g], kBlockRows);
+  const Split split = split_work(blocks, panels);
+  pool::parallel_for(blocks * split.column_pieces, [&](int64_t piece) {
+    int64_t block = piece / split.column_pieces, group = 0;
+    for (;; group++) {
+      const int64_t own = ceil_div(offsets[group + 1] - offsets[group], kBlockRows);
+      if (block < own) break;
+      block -= own;
+    }
+    const int64_t row0 = offsets[group] + block * kBlockRows;
+    const int64_t rows = offsets[group + 1] - row0 < kBlockRows ? offsets[group + 1] - row0 : kBlockRows;
+    const int64_t panel0 = piece % split.column_pieces * split.panels_per_piece;
+    const int64_t panel1 = panel0 + split.panels_per_piece < panels ? panel0 + split.panels_per_piece : panels;
+    float* block_a = static_cast<float*>(memory::scratch(Slot::a, kBlockRows * kRowStride * 4));
+    const float* group_b = static_cast<const float*>(b.data) + group * panels * elements * kPanel;
+    for (int64_t e = 0; e < elements || e == 0; e += kDepth) {
+      const int64_t depth = elements - e < kDepth ? elements - e : kDepth;
+      const int64_t first = e * P::kPerElement, last = k < first + depth * P::kPerElement ? k : first + depth * P::kPerElement;
+      for (int64_t r = 0; r < rows; r++) copy_row<P>(block_a + r * kRowStride, a + (row0 + r) * k + first, last - first, rounded);
+      for (int64_t panel = panel0; panel < panel1; panel++) {
+        const float* panel_b = group_b + (panel * elements + e) * kPanel;
+        const int64_t columns = n - panel * kPanel < kPanel ? n - panel * kPanel : kPanel;
+        for (int64_t r = 0; r < rows; r += kTile) {
+          const int64_t tile = rows - r < kTile ? rows - r : kTile;
+          micro_kernel<P, kRowStride, 1>(tile)(depth, block_a + r * kRowStride, panel_b,
+                                               c + (row0 + r) * n + panel * kPanel, n, accumulate || e > 0, columns);
+        }
+      }
+      if (elements == 0) break;
+    }
+  });
+}
+
+// c[m, n] of every group: row tiles come from columns of a, panels from columns of b, K runs along the group's rows.
+template <typename P>
+void gemm_transposed_with(float* c, const float* a, const float* b, const int32_t* offsets, int64_t groups, int64_t m,
+                          int64_t n, bool accumulate, bool rounded) {
+  if (m == 0 || n == 0) return;
+  constexpr int per = P::kPerElement;
+  const int64_t blocks = ceil_div(m, kBlockRows), panels = ceil_div(n, kPanel);
+  const Split split = split_work(blocks * groups, panels);
+  pool::parallel_for(groups * blocks * split.column_pieces, [&](int64_t piece) {
+    const int64_t group = piece / (blocks * split.column_pieces);
+    const int64_t column0 = piece / split.column_pieces % blocks * kBlockRows;
+    const int64_t rows = m - column0 < kBlockRows ? m - column0 : kBlockRows;
+    const int64_t panel0 = piece % split.column_pieces * split.panels_per_piece;
+    const int64_t panel1 = panel0 + split.panels_per_piece < panels ? panel0 + split.panels_per_piece : panels;
+    const int64_t first_row = offsets[group], k = offsets[group + 1] - first_row;
+    float* out = c + group * m * n;
+    if (k == 0) {
+      if (accumulate) return;
+      for (int64_t r = 0; r < rows; r++) {
+        const int64_t from = panel0 * kPanel, to = panel1 * kPanel < n ? panel1 * kPanel : n;
+        for (int64_t j = from; j < to; j++) out[(column0 + r) * n + j] = 0.0f;
+      }
+      return;
+    }
+    const int64_t tiles = ceil_div(rows, kTile);
+    // W floats of slack: copy_columns writes whole vectors of the last tile
+    float* block_a = static_cast<float*>(memory::scratch(Slot::a, (tiles * kDepth * kTile + kPanel) * 4));
+    float* panel_b = static_cast<float*>(memory::scratch(Slot::b, kDepth * kPanel * 4));
+    const int64_t elements = ceil_div(k, per);
+    for (int64_t e = 0; e < elements; e += kDepth) {
+      const int64_t depth = elements - e < kDepth ? elements - e : kDepth;
+      const int64_t row0 = first_row + e * per, left = k - e * per;
+      for (int64_t tile = 0; tile < tiles; tile++) {
+        const int64_t count = rows - tile * kTile < kTile ? rows - tile * kTile : kTile;
+        float* to = block_a + tile * kDepth * kTile;
+        for (int64_t i = 0; i < depth; i++) {
+          const float* x0 = a + (row0 + i * per) * m + column0 + tile * kTile;
+          const float* x1 = per == 2 && i * per + 1 < left ? x0 + m : nullptr;
+          copy_columns<P>(to + i * kTile, x0, x1, count, kTile, rounded);
+        }
+      }
+      for (int64_t panel = panel0; panel < panel1; panel++) {
+        const int64_t columns = n - panel * kPanel < kPanel ? n - panel * kPanel : kPanel;
+        pack_panel<P>(panel_b, b + row0 * n, n, panel * kPanel, columns, left < depth * per ? left : depth * per, rounded);
+        for (int64_t tile = 0; tile < tiles; tile++) {
+          const int64_t count = rows - tile * kTile < kTile ? rows - tile * kTile : kTile;
+          micro_kernel<P, 1, kTile>(count)(depth, block_a + tile * kDepth * kTile, panel_b,
+                                           out + (column0 + tile * kTile) * n + panel * kPanel, n, accumulate || e > 0,
+                                           columns);
+        }
+      }
+    }
+  });
+}
+
+int64_t packed_bytes(int64_t k, int64_t n, int64_t groups, bool bf16) {
+  int64_t elements = k;
+#if ISA_HAS_BF16
+  if (bf16) elements = ceil_div(k, 2);
+#else
+  (void)bf16;
+#endif
+  return groups * ceil_div(n, kPanel) * elements * kPanel * 4;
+}
+
+// Calls the driver for the precision: hardware bf16, floats rounded to bf16, or floats.
+#if ISA_HAS_BF16
+#define WITH_PRECISION(bf16, function, ...) \
+  if (bf16) function<Bf16>(__VA_ARGS__, false); \
+  else function<F32>(__VA_ARGS__, false);
+#else
+#define WITH_PRECISION(bf16, function, ...) function<F32>(__VA_ARGS__, bf16);
+#endif
+
+void pack(const PackedMatrix& packed, const float* source, bool transposed) {
+  WITH_PRECISION(packed.bf16, pack_with, packed, source, transposed)
+}
+
+void grouped_gemm_packed(float* c, const float* a, const PackedMatrix& b, const int32_t* offsets, bool accumulate) {
+  WITH_PRECISION(b.bf16, gemm_packed_with, c, a, b, offsets, accumulate)
+}
+
+void grouped_gemm_transposed(float* c, const float* a, const float* b, const int32_t* offsets, int64_t groups,
+                             int64_t m, int64_t n, bool bf16, bool accumulate) {
+  WITH_PRECISION(bf16, gemm_transposed_with, c, a, b, offsets, groups, m, n, accumulate)
+}
+
+// c (+)= op(a) * op(b): b is packed into scratch first; a stored [k, m] runs along its own columns.
+void gemm(float* c, const float* a, const float* b, const GemmShape& shape) {
+  const int64_t m = shape.m, n = shape.n, k = shape.k;
+  if (shape.trans_a && !shape.trans_b) {
+    const int32_t offsets[2] = {0, static_cast<int32_t>(k)};
+    grouped_gemm_transposed(c, a, b, offsets, 1, m, n, shape.bf16, shape.accumulate);
+    return;
+  }
+  const int64_t panel_bytes = packed_bytes(k, n, 1, shape.bf16);
+  const int64_t turned_bytes = shape.trans_a ? m * k * 4 : 0;
+  char* scratch = static_cast<char*>(memory::scratch(Slot::shared, panel_bytes + turned_bytes));
+  const PackedMatrix packed{k, n, 1, shape.bf16, scratch};
+  pack(packed, b, shape.trans_b);
+  if (shape.trans_a) {
+    float* turned = reinterpret_cast<float*>(scratch + panel_bytes);
+    pool::parallel_for(ceil_div(m, kBlockRows), [&](int64_t piece) {
+      const int64_t from = piece * kBlockRows, to = min64(m, from + kBlockRows);
+      for (int64_t j = 0; j < k; j++)
+        for (int64_t i = from; i < to; i++) turned[i * k + j] = a[j * m + i];
+    });
+    a = turned;
+  }
+  const int32_t offsets[2] = {0, static_cast<int32_t>(m)};
+  grouped_gemm_packed(c, a, packed, offsets, shape.accumulate);
+}
+
+}  // namespace
+
+void fill_matrix(KernelTable& table) {
+  table.matrix = {packed_bytes, pack, grouped_gemm_packed, grouped_gemm_transposed, gemm};
+}
+
+}  // namespace ISA_NS

@@ -1,0 +1,64 @@
+/** Attention of the addon (native/kernels/attention.cc). Products run in f32 whatever the precision asked for. */
+import type { AttentionShape, FloatArray, TransformerKernels } from '../kernels.ts';
+import { methodsOf, type NativeMethods } from './addon.ts';
+
+type ShapeArguments = [rows: number, heads: number, kvHeads: number, headDim: number];
+
+interface Methods {
+  attentionForward(
+    out: FloatArray,
+    lse: FloatArray,
+    qkv: FloatArray,
+    firstKey: Int32Array,
+    ...rest: [...ShapeArguments, scale: number]
+  ): void;
+  attentionBackward(
+    dqkv: FloatArray,
+    dout: FloatArray,
+    qkv: FloatArray,
+    out: FloatArray,
+    lse: FloatArray,
+    firstKey: Int32Array,
+    ...rest: [...ShapeArguments, scale: number]
+  ): void;
+  attentionCached(
+    out: FloatArray,
+    keyCache: FloatArray,
+    valueCache: FloatArray,
+    qkv: FloatArray,
+    slots: Int32Array,
+    positions: Int32Array,
+    ...rest: [...ShapeArguments, cacheLength: number, scale: number]
+  ): void;
+}
+
+export type AttentionKernels = Pick<
+  TransformerKernels,
+  'attentionForward' | 'attentionBackward' | 'attentionCached'
+>;
+
+export function attentionKernels(methods: NativeMethods): AttentionKernels {
+  const native = methodsOf<Methods>(methods);
+  return {
+    attentionForward: (out, lse, qkv, firstKey, shape, scale) =>
+      native.attentionForward(out, lse, qkv, firstKey, ...argumentsOf(shape), scale),
+    attentionBackward: (dqkv, dout, qkv, out, lse, firstKey, shape, scale) =>
+      native.attentionBackward(dqkv, dout, qkv, out, lse, firstKey, ...argumentsOf(shape), scale),
+    attentionCached: (out, keyCache, valueCache, qkv, slots, positions, shape, cacheLength, scale) =>
+      native.attentionCached(
+        out,
+        keyCache,
+        valueCache,
+        qkv,
+        slots,
+        positions,
+        ...argumentsOf(shape),
+        cacheLength,
+        scale,
+      ),
+  };
+}
+
+function argumentsOf(shape: AttentionShape): ShapeArguments {
+  return [shape.rows, shape.heads, shape.kvHeads, shape.headDim];
+}
