@@ -12,6 +12,7 @@ import { type Addon, methodsOf, type NativeMethods } from './native/addon.ts';
 import { attentionKernels } from './native/attention.ts';
 import { elementwiseKernels } from './native/elementwise.ts';
 import { matrixKernels } from './native/matrix.ts';
+import { createReferenceKernels } from './reference/index.ts';
 
 export interface NativeOptions {
   /** instruction set: baseline, avx2, avx512, avx512bf16; the best of this processor when absent */
@@ -54,7 +55,9 @@ export function loadNative(options: NativeOptions = {}): Kernels | null {
 
 function assemble(methods: NativeMethods, isa: string): Kernels {
   const engine = methodsOf<EngineMethods>(methods);
+  // What has no native kernel yet runs in the reference.
   const families = {
+    ...createReferenceKernels(),
     ...matrixKernels(methods),
     ...attentionKernels(methods),
     ...elementwiseKernels(methods),
@@ -70,7 +73,7 @@ function assemble(methods: NativeMethods, isa: string): Kernels {
     measurePeakFlops: (precision: Precision, milliseconds: number) =>
       engine.measureFlops(precision === 'bf16', milliseconds),
   };
-  return Object.assign(kernels, families) as unknown as Kernels;
+  return Object.defineProperties(families, Object.getOwnPropertyDescriptors(kernels));
 }
 
 function openAddon(): { addon: Addon | null; reason: string | null } {
