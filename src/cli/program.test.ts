@@ -34,7 +34,7 @@ describe('the command line', () => {
 
   it('adds the stack with --debug', async () => {
     const { stderr } = await run(['model', 'info', 'no.yaml', '--debug']);
-    expect(stderr).toMatch(/error\[file_missing\].*\n[^]*\n {4}at /);
+    expect(stderr).toMatch(/error\[file_missing\].*\n[\s\S]*\n {4}at /);
   });
 
   it('prints an error as JSON with --json', async () => {
@@ -43,8 +43,8 @@ describe('the command line', () => {
   });
 
   it.each([
-    [['modle'], /unknown command 'modle'[^]*Did you mean model/],
-    [['model', 'info', 'dbrx-9b', '--jsn'], /unknown option '--jsn'[^]*Did you mean --json/],
+    [['modle'], /unknown command 'modle'[\s\S]*Did you mean model/],
+    [['model', 'info', 'dbrx-9b', '--jsn'], /unknown option '--jsn'[\s\S]*Did you mean --json/],
     [['model', 'info'], /missing required argument/],
   ])('%j is wrong usage: exit code 2 and the nearest word', async (args, message) => {
     const { code, stderr } = await run(args);

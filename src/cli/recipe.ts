@@ -10,6 +10,8 @@ import { z } from 'zod';
 import { DabarexError, parseConfig } from '../base/index.ts';
 import { modelConfigSchema } from '../model/index.ts';
 import { prepareConfigSchema } from '../prepare/index.ts';
+import { serveConfigSchema } from '../serve/index.ts';
+import { tokenizerConfigSchema } from '../tokenizer/index.ts';
 import { trainConfigSchema } from '../train/index.ts';
 import { applyOverrides } from './overrides.ts';
 
@@ -20,11 +22,11 @@ export const recipeSchema = z.strictObject({
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, { message: 'use letters, digits, ".", "_" and "-"' }),
   seed: z.number().int().nonnegative().default(0),
   data: prepareConfigSchema.optional(),
-  tokenizer: z.unknown().optional(),
+  tokenizer: tokenizerConfigSchema.optional(),
   model: modelConfigSchema.optional(),
   train: trainConfigSchema.optional(),
   evaluate: z.unknown().optional(),
-  serve: z.unknown().optional(),
+  serve: serveConfigSchema.optional(),
 });
 
 export type Recipe = z.infer<typeof recipeSchema>;

@@ -7,6 +7,7 @@ import {
   flopsPerToken,
   type ModelConfig,
 } from '../../model/index.ts';
+import type { TokenizerConfig } from '../../tokenizer/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
 import { formatBytes, formatCount, formatShort, formatTable } from '../output.ts';
@@ -78,7 +79,7 @@ function renderModel({ name, model, parameters, sequenceLength, flopsPerToken: f
   return `${title}\n${formatTable(['', ''], rows).trimStart()}`;
 }
 
-function tokenizerVocabSize(tokenizer: unknown): number | undefined {
-  const size = (tokenizer as { vocabSize?: unknown } | undefined)?.vocabSize;
-  return typeof size === 'number' ? size : undefined;
+/** Known beforehand for BPE alone. */
+function tokenizerVocabSize(tokenizer: TokenizerConfig | undefined): number | undefined {
+  return tokenizer?.kind === 'bpe' ? tokenizer.vocabSize : undefined;
 }

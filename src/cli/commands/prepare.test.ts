@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { loadTokenizer } from '../../tokenizer/index.ts';
 import { run } from '../run.suite.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dabarex-prepare-'));
@@ -28,7 +29,7 @@ it('prepares a text given by --set, and finds it prepared the second time', asyn
   expect(existsSync(join(documentsDir, 'manifest.json'))).toBe(true);
   expect(domains.prose.train.bytes + domains.prose.heldout.bytes).toBeGreaterThan(0.98 * text.length);
   const second = await run(args.slice(0, -1), { cwd: folder, cacheDir });
-  expect(second.stdout).toMatch(/^domain[^]*prose +\d/);
+  expect(second.stdout).toMatch(/^domain[\s\S]*prose +\d/);
   expect(second.stdout).toContain(`Already prepared: ${documentsDir}`);
 });
 
@@ -39,4 +40,26 @@ it('names a missing text', async () => {
   });
   expect(code).toBe(1);
   expect(stderr).toMatch(/^error\[\w+\]: .*shakespeare\.txt/m);
+});
+
+it('trains the tokenizer of a recipe', async () => {
+  const text = Array.from(
+    { length: 400 },
+    (_, i) => `Sentence ${i} says that the cat sat on the mat number ${i * 7}.`,
+  ).join('\n');
+  writeFileSync(join(folder, 'cats.txt'), text);
+  const sets = ['data.domains.prose.sources.0.url=file:cats.txt', 'tokenizer={kind: bpe, vocabSize: 300}'];
+  const args = [
+    'tokenizer',
+    'train',
+    'shakespeare',
+    '--out',
+    'cats.json',
+    '--json',
+    ...sets.flatMap((set) => ['--set', set]),
+  ];
+  const { stdout, code } = await run(args, { cwd: folder, cacheDir: join(folder, 'cache') });
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toEqual({ path: join(folder, 'cats.json'), kind: 'bpe', vocabSize: 300 });
+  expect(loadTokenizer(join(folder, 'cats.json')).encode(text).length).toBeLessThan(0.6 * text.length);
 });
