@@ -86,8 +86,26 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   throw invalid(`${param ?? 'The body'}: ${issue.message}. Correct this parameter.`, param);
 }
 
+/** Fields of other servers that would change the answer, each with the value that changes nothing. */
+const FOREIGN: readonly (readonly [param: string, neutral: unknown])[] = [
+  ['repetition_penalty', 1],
+  ['min_tokens', 0],
+  ['use_beam_search', false],
+  ['stop_token_ids', undefined],
+  ['bad_words', undefined],
+  ['allowed_token_ids', undefined],
+  ['structured_outputs', undefined],
+  ['guided_json', undefined],
+  ['grammar', undefined],
+];
+
 /** @throws request_invalid for what this server would otherwise ignore */
 export function refuseUnsupported(body: CompletionBody | ChatBody): void {
+  for (const [param, neutral] of FOREIGN) {
+    const value = body[param];
+    const empty = Array.isArray(value) && value.length === 0;
+    if (value !== undefined && value !== null && value !== neutral && !empty) throw unsupported(param);
+  }
   const chat = body as Partial<ChatBody>;
   const completion = body as Partial<CompletionBody>;
   if (body.stream_options && !body.stream)

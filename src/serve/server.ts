@@ -80,7 +80,7 @@ export function createServer(options: ServerOptions): Server {
     seed: randomInt(2 ** 32),
     engine: () => host.engine(),
     checkModel: (name) => host.checkModel(name),
-    onStreamError: (error) => options.onError?.(error, request.id),
+    onStreamError: (error) => report(error, request.id, options),
   });
   app.post('/v1/completions', (request, reply) => answerCompletion(exchange(request, reply)));
   app.post('/v1/chat/completions', (request, reply) => answerChat(exchange(request, reply)));
@@ -148,11 +148,17 @@ function unknownModel(name: string, served: ModelInfo | undefined): DabarexError
   });
 }
 
+/** Why an answer is given up: nobody is there to read it, so it is nobody's error. */
+class ClientGone extends Error {
+  readonly statusCode = 499;
+  override readonly message = 'The client went away before the answer was whole.';
+}
+
 /** Aborted when the connection closes before the answer is whole. */
 function signalOf(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort(new Error('the client went away'));
+    if (!reply.raw.writableFinished) controller.abort(new ClientGone());
   });
   return controller.signal;
 }
@@ -172,6 +178,11 @@ function checkHost(request: FastifyRequest, allowed: readonly string[]): void {
 
 function sendError(reply: FastifyReply, error: unknown, requestId: string, options: ServerOptions): void {
   const { status, headers, body } = toApiError(error);
-  if (status >= 500 && !(error instanceof DabarexError)) options.onError?.(error, requestId);
+  if (!(error instanceof DabarexError)) report(error, requestId, options);
   reply.code(status).headers(headers).send(body);
+}
+
+/** Tells whoever runs the server what only they can mend. */
+function report(error: unknown, requestId: string, options: ServerOptions): void {
+  if (toApiError(error).status >= 500) options.onError?.(error, requestId);
 }

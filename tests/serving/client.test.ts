@@ -226,7 +226,7 @@ describe('errors and leaving', () => {
 
   it('cancels when the client breaks off a stream or aborts a wait', async () => {
     const engine = toyEngine({ stepMs: 5 });
-    const { client } = await serve(engine);
+    const { client, errors } = await serve(engine);
     const stream = await client.chat.completions.create({ model: MODEL, messages, stream: true });
     for await (const chunk of stream) if (chunk.choices[0].delta.content) break;
     await expect.poll(() => engine.load).toEqual({ running: 0, waiting: 0 });
@@ -239,6 +239,7 @@ describe('errors and leaving', () => {
     abort.abort();
     await expect(answer).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
     await expect.poll(() => engine.load, { timeout: 700 }).toEqual({ running: 0, waiting: 0 });
+    expect(errors).toEqual([]);
   });
 });
 

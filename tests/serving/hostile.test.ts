@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createServer, startServer } from '../../src/serve/index.ts';
 import { MODEL, post, serve, toyEngine } from './harness.ts';
@@ -44,6 +45,8 @@ const wrong: [name: string, path: string, body: unknown, param: string | null][]
   ['tools', CHAT, { messages, tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools'],
   ['JSON mode', CHAT, { messages, response_format: { type: 'json_object' } }, 'response_format'],
   ['best_of', TEXT, { prompt: 'x', best_of: 3 }, 'best_of'],
+  ['a penalty of another server', TEXT, { prompt: 'x', repetition_penalty: 1.2 }, 'repetition_penalty'],
+  ['a grammar', CHAT, { messages, guided_json: { type: 'object' } }, 'guided_json'],
   ['a body that is a list', TEXT, [], null],
   ['a body that is a number', TEXT, 7, null],
 ];
@@ -91,6 +94,72 @@ describe('a wrong request', () => {
       json: { error: { code: 'not_found' } },
     });
     expect((await fetch(`${url}${TEXT}`)).status).toBe(404);
+  });
+});
+
+describe('any request', () => {
+  it('is answered or refused, never a failure of the server', async () => {
+    const { server, errors } = await serve(toyEngine({ maxSeqLen: 48 }, { slots: 4, maxQueue: 8 }));
+    const known = [
+      'prompt',
+      'messages',
+      'max_tokens',
+      'temperature',
+      'top_p',
+      'top_k',
+      'min_p',
+      'seed',
+      'n',
+      'stop',
+      'echo',
+    ];
+    known.push(
+      'stream',
+      'stream_options',
+      'logprobs',
+      'top_logprobs',
+      'logit_bias',
+      'model',
+      'presence_penalty',
+      'tools',
+    );
+    const likely = fc.constantFrom<unknown>(
+      0,
+      1,
+      2,
+      -1,
+      0.5,
+      1e308,
+      2 ** 53,
+      true,
+      false,
+      null,
+      '',
+      'x',
+      'né😀',
+      [],
+      [1, 2],
+      [[1]],
+      {},
+    );
+    const value = fc.oneof({ weight: 3, arbitrary: likely }, { weight: 1, arbitrary: fc.jsonValue() });
+    const body = fc.dictionary(fc.constantFrom(...known), value, { maxKeys: 6 });
+    const statuses = new Map<number, number>();
+    const base = fc.constantFrom({}, { prompt: 'x', max_tokens: 3 }, { messages, max_tokens: 3 });
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(CHAT, TEXT), base, body, async (url, first, second) => {
+        const payload = JSON.stringify({ ...first, ...second });
+        const headers = { 'content-type': 'application/json' };
+        const { statusCode, body: text } = await server.app.inject({ method: 'POST', url, payload, headers });
+        statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1);
+        expect([200, 400, 404]).toContain(statusCode);
+        if (statusCode !== 200) expect(JSON.parse(text).error.message).not.toBe('');
+      }),
+      { numRuns: 400 },
+    );
+    expect(errors).toEqual([]);
+    // The property is empty where nothing gets through.
+    expect(statuses.get(200)).toBeGreaterThan(20);
   });
 });
 
