@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { get_encoding } from 'tiktoken';
 import { afterAll, describe, expect, it } from 'vitest';
-import { cl100kBase, DBRX_SPECIAL_TOKENS, parseTokenizer } from './index.ts';
+import { cl100kBase, DBRX_SPECIAL_TOKENS, parseTokenizer, r50kBase } from './index.ts';
 import { MergeTable } from './merge-table.ts';
 import { wellFormed } from './tokenizer.ts';
 
@@ -95,12 +95,7 @@ describe('cl100k_base', () => {
   it.skipIf(!existsSync(vectorsPath))(
     "passes tiktoken's assertions (skipped where the vectors are absent)",
     () => {
-      const vectors = JSON.parse(readFileSync(vectorsPath, 'utf8')) as {
-        encoding: string;
-        text: string;
-        opts: string | null;
-        ids: number[];
-      }[];
+      const vectors = JSON.parse(readFileSync(vectorsPath, 'utf8')) as Vector[];
       const own = vectors.filter((each) => each.encoding === 'cl100k_base');
       expect(own.length).toBeGreaterThan(5);
       for (const { text, opts, ids } of own) {
@@ -125,3 +120,57 @@ describe('MergeTable', () => {
     );
   });
 });
+
+describe('r50k_base', () => {
+  const gpt2 = r50kBase(readFileSync(require.resolve('gpt-tokenizer/data/r50k_base.tiktoken'), 'utf8'));
+
+  it('equals tiktoken on random strings', () => {
+    const reference = get_encoding('gpt2');
+    const unit = fc.constantFrom(
+      ' ',
+      '\n',
+      '\r',
+      '\u0085',
+      '\ufeff',
+      "'s",
+      "'S",
+      'a',
+      '日',
+      '4',
+      '½',
+      '.',
+      '🙂',
+      '𝒳',
+    );
+    fc.assert(
+      fc.property(fc.string({ unit, maxLength: 30 }), (text) => {
+        expect([...gpt2.encode(text)]).toEqual([...reference.encode_ordinary(text)]);
+      }),
+      { numRuns: 1000 },
+    );
+    reference.free();
+  });
+
+  it.skipIf(!existsSync(vectorsPath))(
+    "passes tiktoken's assertions (skipped where the vectors are absent)",
+    () => {
+      const vectors = JSON.parse(readFileSync(vectorsPath, 'utf8')) as Vector[];
+      const own = vectors.filter((each) => each.encoding === 'gpt2' || each.encoding === 'r50k_base');
+      expect(own.length).toBeGreaterThan(15);
+      for (const { text, opts, ids } of own) {
+        expect([...gpt2.encode(text, { allowedSpecial: opts?.includes('all') ? 'all' : 'none' })]).toEqual(
+          ids,
+        );
+      }
+      const back = parseTokenizer(JSON.parse(JSON.stringify(gpt2)));
+      expect(back.encode("It's 12345\n\n x")).toEqual(gpt2.encode("It's 12345\n\n x"));
+    },
+  );
+});
+
+interface Vector {
+  readonly encoding: string;
+  readonly text: string;
+  readonly opts: string | null;
+  readonly ids: readonly number[];
+}

@@ -1,10 +1,11 @@
 /**
- * cl100k_base, the vocabulary of GPT-4 and DBRX, from tiktoken's file of ranks (a line: base64 of the bytes, a space,
+ * cl100k_base, the vocabulary of GPT-4 and DBRX, and r50k_base, that of GPT-2, from tiktoken's file of ranks (a line: base64 of the bytes, a space,
  * the rank). That file has no merges: the merge that makes token r is found by encoding its bytes with the ranks below
  * r, which leaves exactly two parts.
  */
 import { DabarexError } from '../base/index.ts';
 import { BpeTokenizer } from './bpe-tokenizer.ts';
+import type { SplitPattern } from './split.ts';
 import { END_OF_TEXT, IM_END, IM_START, PAD } from './tokenizer.ts';
 
 /** tiktoken's special tokens. */
@@ -25,13 +26,26 @@ export const DBRX_SPECIAL_TOKENS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * The tokenizer of the ranks in `ranksText`.
+ * The tokenizer of the ranks in `ranksText`, the text of cl100k_base.tiktoken.
  * @param specialTokens {@link CL100K_SPECIAL_TOKENS} (default) or {@link DBRX_SPECIAL_TOKENS}
  * @throws tokenizer_invalid
  */
 export function cl100kBase(
   ranksText: string,
   specialTokens: ReadonlyMap<string, number> = CL100K_SPECIAL_TOKENS,
+): BpeTokenizer {
+  return fromRanks(ranksText, 'cl100k', specialTokens);
+}
+
+/** As {@link cl100kBase}, for r50k_base, the vocabulary of GPT-2. */
+export function r50kBase(ranksText: string): BpeTokenizer {
+  return fromRanks(ranksText, 'gpt2', new Map([[END_OF_TEXT, 50256]]));
+}
+
+function fromRanks(
+  ranksText: string,
+  pattern: SplitPattern,
+  specialTokens: ReadonlyMap<string, number>,
 ): BpeTokenizer {
   const { tokens, ranks } = parseRanks(ranksText);
   if (tokens.length > specialTokens.get(END_OF_TEXT)!) throw invalid(`${tokens.length} ranks are too many`);
@@ -42,7 +56,7 @@ export function cl100kBase(
   const all: (Uint8Array | undefined)[] = [...tokens];
   for (const [text, id] of specialTokens) all[id] = new TextEncoder().encode(text);
   return new BpeTokenizer({
-    pattern: 'cl100k',
+    pattern,
     tokens: Array.from(all),
     merges: Int32Array.from(merges),
     specialTokens,
@@ -94,6 +108,6 @@ function partsBelow(bytes: Uint8Array, limit: number, ranks: ReadonlyMap<string,
 function invalid(problem: string): DabarexError {
   return new DabarexError(
     'tokenizer_invalid',
-    `The ranks of cl100k_base are broken: ${problem}. Take the file from its source again.`,
+    `The file of ranks is broken: ${problem}. Take the file from its source again.`,
   );
 }

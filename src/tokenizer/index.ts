@@ -8,7 +8,7 @@ export {
   renderChat,
   tokenizerConfig,
 } from './chat.ts';
-export { CL100K_SPECIAL_TOKENS, cl100kBase, DBRX_SPECIAL_TOKENS } from './cl100k.ts';
+export { CL100K_SPECIAL_TOKENS, cl100kBase, DBRX_SPECIAL_TOKENS, r50kBase } from './cl100k.ts';
 export { type TokenizerConfig, tokenizerConfigSchema } from './config.ts';
 export { loadTokenizer, parseTokenizer, saveTokenizer } from './parse.ts';
 export { StreamingDecoder } from './streaming-decoder.ts';
