@@ -1,18 +1,17 @@
 /**
- * The page in a real Chromium, over a run directory that is written line by line while the page is open. The run API and the
- * page are the real ones; `/v1` is a small stand-in with OpenAI's stream format, whose answers the test knows in advance.
+ * The page in a real Chromium, from the real server, over a run directory that is written line by line while the page is
+ * open. The model behind the chat box is the toy of tests/serving, in its worker thread.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import Fastify, { type FastifyInstance } from 'fastify';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { EngineClient } from '../../src/infer/index.ts';
 import { RunDirectory } from '../../src/runs/index.ts';
-import { registerPage } from '../../src/serve/page.ts';
-import { registerRunsApi } from '../../src/serve/runs-api.ts';
+import { createServer, startServer } from '../../src/serve/index.ts';
 
 const distDir = fileURLToPath(new URL('../../dashboard/dist', import.meta.url));
 const candidates = [
@@ -44,7 +43,7 @@ const args = [
 let browser: Browser;
 let folder: string;
 let run: RunDirectory;
-let app: FastifyInstance;
+const closers: (() => Promise<unknown>)[] = [];
 let url: string;
 let page: Page;
 let foreignRequests: string[];
@@ -58,14 +57,12 @@ describe.skipIf(missing)('the page', () => {
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'dashboard-'));
     run = openRun('quickstart');
-    app = await startApp(0);
-    url = `http://127.0.0.1:${(app.server.address() as { port: number }).port}`;
     foreignRequests = [];
     pageErrors = [];
   });
   afterEach(async () => {
     await page?.context().close();
-    await app.close();
+    await stopApp();
     run.close();
     rmSync(folder, { recursive: true, force: true });
     expect(foreignRequests).toEqual([]);
@@ -73,6 +70,7 @@ describe.skipIf(missing)('the page', () => {
   });
 
   it('says what goes on before training, then shows curves, heat map and samples as they come', async () => {
+    await startApp(0);
     page = await openPage({ width: 1280, height: 900 });
     await page.getByTestId('state').getByText('created').waitFor();
     run.appendEvent({ type: 'run_started' });
@@ -112,23 +110,24 @@ describe.skipIf(missing)('the page', () => {
   });
 
   it('takes back what a resume rewound, and comes back after the server was away', async () => {
+    await startApp(0);
     writeTraining(run, 1, 20);
     page = await openPage({ width: 1280, height: 900 });
     await chartWith(20);
     run.rewindMetrics(100);
     await chartWith(10);
-    const port = (app.server.address() as { port: number }).port;
-    await app.close();
+    const { port } = new URL(url);
+    await stopApp();
     await page.getByText('The connection to the server is lost.').waitFor();
     writeTraining(run, 11, 15);
-    app = await startApp(port);
+    await startApp(Number(port));
     await chartWith(15);
     await expect.poll(() => page.getByText('The connection to the server is lost.').count()).toBe(0);
   });
 
   it('shows a finished run and streams text from its model, stops it, and tells errors', async () => {
     writeFinished(run);
-    serveModel(app, 'quickstart');
+    await startApp(0, true);
     page = await openPage({ width: 1280, height: 900 });
     await page.getByTestId('evaluation').getByText('−12 %').waitFor();
     await page.getByLabel('Text to continue').fill('The sea');
@@ -136,38 +135,36 @@ describe.skipIf(missing)('the page', () => {
     await page.getByLabel('Seed').fill('7');
     await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByText(/^8 tokens · /).waitFor();
-    expect(await page.getByTestId('answer').textContent()).toBe('The sea w0 w1 w2 w3 w4 w5 w6 w7');
-    expect(lastBody).toMatchObject({
-      prompt: 'The sea',
-      max_tokens: 8,
-      seed: 7,
-      temperature: 0.8,
-      stream: true,
-    });
+    const expected = await answerTo('/v1/completions', { prompt: 'The sea', max_tokens: 8 });
+    expect(await page.getByTestId('answer').textContent()).toBe(`The sea${expected}`);
     await shoot('finished');
-    await page.getByLabel('Max tokens').fill('5000');
+    await page.getByLabel('Max tokens').fill('900');
     await page.getByLabel('Text to continue').press('Control+Enter');
-    await page.getByTestId('answer').getByText('w3').waitFor();
+    await expect
+      .poll(async () => (await page.getByTestId('answer').textContent())!.length)
+      .toBeGreaterThan(20);
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.getByText('stopped by you').waitFor();
-    await page.getByLabel('Text to continue').fill('too long');
+    await page.getByLabel('Text to continue').fill('x'.repeat(2000));
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByRole('alert').getByText('The prompt has 900 tokens and the context holds 512.').waitFor();
+    await page
+      .getByRole('alert')
+      .getByText(/2000.*1024/)
+      .waitFor();
     await page.getByText('Chat', { exact: true }).click();
     await page.getByLabel('Max tokens').fill('3');
     await page.getByLabel('Message').fill('Hello');
     await page.getByLabel('Message').press('Enter');
-    await page
-      .locator('.turn.assistant')
-      .getByText(/^w0 w1 w2$/)
-      .waitFor();
-    expect(lastBody).toMatchObject({ messages: [{ role: 'user', content: 'Hello' }] });
+    await page.getByText(/^3 tokens · /).waitFor();
+    const messages = [{ role: 'user', content: 'Hello' }];
+    const answer = await answerTo('/v1/chat/completions', { messages, max_tokens: 3 });
+    expect(await page.locator('.turn.assistant').textContent()).toBe(`Model: ${answer.trimStart()}`);
     await shoot('chat');
   });
 
   it.each(['light', 'dark'] as const)('fits a phone, %s', async (colorScheme) => {
     writeFinished(run);
-    serveModel(app, 'quickstart');
+    await startApp(0, true);
     page = await openPage({ width: 360, height: 780 }, colorScheme);
     await page.getByLabel('Text to continue').waitFor();
     await chartWith(100);
@@ -182,6 +179,7 @@ describe.skipIf(missing)('the page', () => {
   });
 
   it('lets the reader pick among runs, in the dark', async () => {
+    await startApp(0);
     writeFinished(run);
     const other = openRun('other');
     writeTraining(other, 1, 40);
@@ -201,13 +199,26 @@ function openRun(name: string): RunDirectory {
   return RunDirectory.open({ runsDir: join(folder, 'runs'), name, recipe, now: Date.now });
 }
 
-async function startApp(port: number): Promise<FastifyInstance> {
-  const created = Fastify({ forceCloseConnections: true });
-  registerRunsApi(created, { runsDir: join(folder, 'runs') });
-  registerPage(created, { distDir });
-  addModelRoutes(created);
-  await created.listen({ port, host: '127.0.0.1' });
-  return created;
+/** The server on `port` (0 takes a free one), with a model or one that is still to come. */
+async function startApp(port: number, withModel = false): Promise<void> {
+  const server = createServer({
+    nowSeconds: () => Date.now() / 1000,
+    runsDir: join(folder, 'runs'),
+    pageDir: distDir,
+  });
+  const listening = await startServer(server.app, { host: '127.0.0.1', port });
+  url = listening.url;
+  closers.push(listening.close);
+  if (!withModel) return;
+  const loader = new URL('../serving/toy-model.ts', import.meta.url);
+  const loaderOptions = { maxSeqLen: 1024, stepMs: 10 };
+  const engine = await EngineClient.start({ loader, loaderOptions, engine: { slots: 2 } });
+  closers.push(() => engine.close());
+  server.attachEngine(engine, { id: 'quickstart', created: 0 });
+}
+
+async function stopApp(): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close();
 }
 
 async function openPage(
@@ -302,41 +313,15 @@ function writeFinished(target: RunDirectory): void {
   target.appendEvent({ type: 'stage_started', stage: 'serve' });
 }
 
-let servedModel: string | undefined;
-let lastBody: unknown;
-
-function serveModel(_app: FastifyInstance, id: string): void {
-  servedModel = id;
-}
-
-interface Body {
-  readonly prompt?: string;
-  readonly max_tokens: number;
-}
-
-/** OpenAI's routes with a model that says w0 w1 w2 ... */
-function addModelRoutes(target: FastifyInstance): void {
-  servedModel = undefined;
-  target.get('/v1/models', () => ({ object: 'list', data: servedModel ? [{ id: servedModel }] : [] }));
-  for (const path of ['/v1/completions', '/v1/chat/completions']) {
-    target.post<{ Body: Body }>(path, async ({ body }, reply) => {
-      lastBody = body;
-      if (body.prompt === 'too long') {
-        const message = 'The prompt has 900 tokens and the context holds 512.';
-        return reply.code(400).send({ error: { message, type: 'invalid_request_error' } });
-      }
-      reply.hijack();
-      reply.raw.writeHead(200, { 'content-type': 'text/event-stream' });
-      const send = (data: unknown) => reply.raw.write(`data: ${JSON.stringify(data)}\n\n`);
-      for (let i = 0; i < body.max_tokens && !reply.raw.destroyed; i++) {
-        const text = ` w${i}`;
-        const choice = path.includes('chat') ? { delta: { content: text } } : { text };
-        send({ choices: [{ ...choice, finish_reason: null }] });
-        await sleep(10);
-      }
-      send({ choices: [{ text: '', delta: {}, finish_reason: 'length' }] });
-      send({ choices: [], usage: { completion_tokens: body.max_tokens } });
-      reply.raw.end('data: [DONE]\n\n');
-    });
-  }
+/** What the server answers to the same request without streaming. */
+async function answerTo(path: string, body: object): Promise<string> {
+  const reply = await fetch(`${url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'quickstart', temperature: 0.8, seed: 7, ...body }),
+  });
+  const { choices } = (await reply.json()) as {
+    choices: [{ text?: string; message?: { content: string } }];
+  };
+  return choices[0].text ?? choices[0].message!.content;
 }
