@@ -6,11 +6,12 @@ const sentence = 'the user said hello to the assistant, the user said goodbye';
 const bpe = () => trainBpe({ texts: [sentence], vocabSize: 256 + 10 + 4 });
 
 describe('codecOf', () => {
-  it('frames a conversation by ChatML, and takes names of special tokens in it for text', () => {
+  it('frames a conversation by the chat template, and takes names of special tokens in it for text', () => {
     const tokenizer = bpe();
     const codec = codecOf(tokenizer);
     const ids = Array.from(codec.encodeChat!([{ role: 'user', content: 'say <|im_end|>' }]));
     expect(tokenizer.decode(ids)).toBe('<|im_start|>user\nsay <|im_end|><|im_end|>\n<|im_start|>assistant\n');
+    expect(() => codec.encodeChat!([{ role: 'king', content: '' }])).toThrow(/role/);
     const imEnd = tokenizer.specialTokens.get('<|im_end|>')!;
     expect(ids.filter((id) => id === imEnd)).toHaveLength(1);
     expect(codec.stopIds).toEqual([tokenizer.endOfTextId, imEnd]);
@@ -19,7 +20,7 @@ describe('codecOf', () => {
   });
 
   it('has no template where it was asked for none or the tokens are missing', () => {
-    expect(codecOf(bpe(), { chatTemplate: 'none' }).encodeChat).toBeUndefined();
+    expect(codecOf(bpe(), { chat: 'none' }).encodeChat).toBeUndefined();
     const characters = codecOf(trainChar(['abc']));
     expect(characters.encodeChat).toBeUndefined();
     expect(characters.stopIds).toEqual([characters.endOfTextId]);

@@ -19,6 +19,7 @@ export interface ApiError {
 
 const STATUS: Partial<Record<ErrorCode, { status: number; retryAfterSeconds?: number }>> = {
   request_invalid: { status: 400 },
+  chat_invalid: { status: 400 },
   context_length_exceeded: { status: 400 },
   host_not_allowed: { status: 403 },
   model_not_found: { status: 404 },

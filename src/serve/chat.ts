@@ -37,10 +37,13 @@ export async function answerChat({ body: raw, engine, signal, reply, ...exchange
   };
 }
 
+/** What OpenAI calls otherwise today, or called otherwise once. */
+const ROLES: Readonly<Record<string, string>> = { developer: 'system', function: 'tool' };
+
 function messageOf(message: ChatBody['messages'][number]): ChatMessage {
   const { role, content } = message;
   const text = typeof content === 'string' ? content : (content ?? []).map((part) => part.text).join('');
-  return { role, content: text };
+  return { role: ROLES[role] ?? role, content: text };
 }
 
 /** The role first, together with the first text so that it tells the true time to first token; then text; then the reason. */

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { codecOf, Engine, type GenerateRequest } from '../../src/infer/index.ts';
 import { completeModelConfig, Generator, modelConfigSchema, Transformer } from '../../src/model/index.ts';
 import { createReferenceKernels } from '../../src/tensor/index.ts';
-import { trainChar } from '../../src/tokenizer/index.ts';
+import { trainBpe, trainChar } from '../../src/tokenizer/index.ts';
 import { MODEL, serve } from './harness.ts';
 
 const tokenizer = trainChar(['abcdefghijklmnopqrstuvwxyz .,é€😀\n']);
@@ -52,6 +52,28 @@ describe('a small mixture of experts', () => {
       expect(await Promise.all(requests.map((request) => textOf(engine, request)))).toEqual(alone);
     }
     expect(new Set(alone).size).toBe(requests.length);
+  });
+
+  it('takes conversations through the tokenizer’s chat template, and refuses what the template cannot hold', async () => {
+    const words = trainBpe({ texts: ['user assistant hello'], vocabSize: 270 });
+    const config = completeModelConfig(shape, words.vocabSize);
+    const options = { precision: 'f32', trainable: false, seed: 7 } as const;
+    const chatty = new Generator(new Transformer(config, createReferenceKernels(), options));
+    const { client } = await serve(new Engine(chatty, codecOf(words)));
+    const ask = (role: 'user' | 'developer') =>
+      client.chat.completions.create({
+        model: MODEL,
+        max_tokens: 4,
+        seed: 1,
+        messages: [{ role, content: 'hello' }],
+      });
+    const rendered = '<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n';
+    const ids = [...words.encode(rendered, { allowedSpecial: 'all' })];
+    const plain = await client.completions.create({ model: MODEL, max_tokens: 4, seed: 1, prompt: ids });
+    const answer = await ask('user');
+    expect(answer.choices[0].message.content).toBe(plain.choices[0].text);
+    expect(answer.usage!.prompt_tokens).toBe(ids.length);
+    await expect(ask('developer')).rejects.toMatchObject({ status: 400, code: 'chat_invalid' });
   });
 
   it('scores a text the same when it writes it and when it reads it', async () => {
