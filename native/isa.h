@@ -5,8 +5,10 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
-#if defined(__AVX512BF16__)
+#if defined(__AVX2__)
 #include <immintrin.h>
+#endif
+#if defined(__AVX512BF16__)
 #define ISA_HAS_BF16 1
 #else
 #define ISA_HAS_BF16 0
@@ -45,9 +47,13 @@ ALWAYS_INLINE int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // The first `count` < W elements, zeros behind; and the store of as many.
 ALWAYS_INLINE vf load_partial(const float* p, int64_t count) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);
+#else
   vf v = {};
   memcpy(&v, p, count * sizeof(float));
   return v;
+#endif
 }
 ALWAYS_INLINE void store_partial(float* p, vf v, int64_t count) { memcpy(p, &v, count * sizeof(float)); }
 

@@ -45,33 +45,38 @@ inline void copy_row(float* out, const float* x, int64_t k, bool rounded) {
   for (; i < k; i++) out[i] = keep(x[i], rounded);
 }
 
-// `count` columns of rows x0 (and, for pairs, x1; null: zeros) side by side: out[j] for j in 0..width-1, zeros from count.
+// W columns of rows x0 (and, for pairs, x1) as elements.
 template <typename P>
-inline void copy_columns(float* out, const float* x0, const float* x1, int64_t count, int64_t width, bool rounded) {
-  int64_t j = 0;
+ALWAYS_INLINE vf join_rows(vf x0, vf x1, bool rounded) {
+#if ISA_HAS_BF16
   if constexpr (P::kPerElement == 2) {
-    for (; j + W <= count; j += W) {
-      const vu low = (vu)round_bf16(load(x0 + j)) >> 16;
-      const vu high = x1 ? (vu)round_bf16(load(x1 + j)) : vu{};
-      store(out + j, (vf)(low | high));
-    }
-    for (; j < count; j++) {
-      uint32_t low, high = 0;
-      const float a = round_bf16(x0[j]), b = x1 ? round_bf16(x1[j]) : 0.0f;
-      memcpy(&low, &a, 4);
-      memcpy(&high, &b, 4);
-      const uint32_t both = (low >> 16) | (high & 0xffff0000u);
-      memcpy(out + j, &both, 4);
-    }
-  } else {
-    if (rounded) {
-      for (; j + W <= count; j += W) store(out + j, round_bf16(load(x0 + j)));
-    } else {
-      for (; j + W <= count; j += W) store(out + j, load(x0 + j));
-    }
-    for (; j < count; j++) out[j] = keep(x0[j], rounded);
+    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)x1, (__m512)x0);
+    return (vf)_mm512_permutexvar_epi16(_mm512_loadu_si512(order), halves);
   }
-  for (; j < width; j++) out[j] = 0.0f;
+#endif
+  (void)x1;
+  return rounded ? round_bf16(x0) : x0;
+}
+
+// `count` columns of rows x0 (and, for pairs, x1; null: zeros) side by side: out[j] for j in 0..width-1, zeros from count.
+// Writes whole vectors: up to W - 1 floats behind width.
+template <typename P>
+ALWAYS_INLINE void copy_columns(float* out, const float* x0, const float* x1, int64_t count, int64_t width,
+                                bool rounded) {
+  for (int64_t j = 0; j < width; j += W) {
+    const int64_t left = count - j;
+    vf low = {}, high = {};
+    if (left >= W) {
+      low = load(x0 + j);
+      if (x1) high = load(x1 + j);
+    } else if (left > 0) {
+      low = load_partial(x0 + j, left);
+      if (x1) high = load_partial(x1 + j, left);
+    }
+    store(out + j, join_rows<P>(low, high, rounded));
+  }
 }
 
 // A panel [elements][kPanel] of columns first..first+count of source [k, ld].
@@ -179,57 +184,65 @@ void gemm_packed_with(float* c, const float* a, const PackedMatrix& b, const int
   });
 }
 
-// c[m, n] of every group: row tiles come from columns of a, panels from columns of b, K runs along the group's rows.
+// Operands of one group of a transposed product, copied: a in tiles [elements][kTile], b in panels [elements][kPanel].
+struct TransposedGroup {
+  int64_t first_row, rows, elements;
+  float *a, *b;
+};
+
+// c[m, n] of every group: row tiles come from columns of a, panels from columns of b, K runs along the group's rows. Both
+// operands are copied to shared scratch first, so that no piece copies what another has copied.
 template <typename P>
 void gemm_transposed_with(float* c, const float* a, const float* b, const int32_t* offsets, int64_t groups, int64_t m,
                           int64_t n, bool accumulate, bool rounded) {
   if (m == 0 || n == 0) return;
   constexpr int per = P::kPerElement;
-  const int64_t blocks = ceil_div(m, kBlockRows), panels = ceil_div(n, kPanel);
+  const int64_t tiles = ceil_div(m, kTile), panels = ceil_div(n, kPanel);
+  const int64_t most = offsets[groups] / per + groups;  // elements of all groups, at most
+  float* shared_a = static_cast<float*>(memory::scratch(Slot::shared, (most * (tiles * kTile + panels * kPanel) + 2 * W) * 4));
+  float* shared_b = shared_a + most * tiles * kTile + W;
+  const auto group_at = [&](int64_t g) {
+    const int64_t first = offsets[g], rows = offsets[g + 1] - first, at = first / per + g;
+    return TransposedGroup{first, rows, ceil_div(rows, per), shared_a + at * tiles * kTile, shared_b + at * panels * kPanel};
+  };
+  // A row of a tile is stored in whole vectors that reach into the next row, which is written after it; the last rows go
+  // another way, to keep clear of the neighbouring tile.
+  pool::parallel_for(groups * (tiles + panels), [&](int64_t piece) {
+    const TransposedGroup group = group_at(piece / (tiles + panels));
+    const int64_t index = piece % (tiles + panels);
+    const bool is_tile = index < tiles;
+    const int64_t width = is_tile ? kTile : kPanel, ld = is_tile ? m : n;
+    const int64_t first = (is_tile ? index : index - tiles) * width, count = min64(width, ld - first);
+    float* to = is_tile ? group.a + index * group.elements * kTile : group.b + (index - tiles) * group.elements * kPanel;
+    const float* from = (is_tile ? a : b) + group.first_row * ld + first;
+    for (int64_t e = 0; e < group.elements; e++, from += per * ld, to += width) {
+      const float* x1 = per == 2 && e * per + 1 < group.rows ? from + ld : nullptr;
+      if (!is_tile) {
+        copy_columns<P>(to, from, x1, count, kPanel, rounded);
+      } else if (e + W / kTile + 1 < group.elements) {
+        copy_columns<P>(to, from, x1, count, kTile, rounded);
+      } else {
+        float last[kTile + W];
+        copy_columns<P>(last, from, x1, count, kTile, rounded);
+        memcpy(to, last, kTile * 4);
+      }
+    }
+  });
+  const int64_t blocks = ceil_div(tiles, 8);
   const Split split = split_work(blocks * groups, panels);
   pool::parallel_for(groups * blocks * split.column_pieces, [&](int64_t piece) {
-    const int64_t group = piece / (blocks * split.column_pieces);
-    const int64_t column0 = piece / split.column_pieces % blocks * kBlockRows;
-    const int64_t rows = m - column0 < kBlockRows ? m - column0 : kBlockRows;
+    const int64_t g = piece / (blocks * split.column_pieces);
+    const TransposedGroup group = group_at(g);
+    const int64_t tile0 = piece / split.column_pieces % blocks * 8, tile1 = min64(tiles, tile0 + 8);
     const int64_t panel0 = piece % split.column_pieces * split.panels_per_piece;
-    const int64_t panel1 = panel0 + split.panels_per_piece < panels ? panel0 + split.panels_per_piece : panels;
-    const int64_t first_row = offsets[group], k = offsets[group + 1] - first_row;
-    float* out = c + group * m * n;
-    if (k == 0) {
-      if (accumulate) return;
-      for (int64_t r = 0; r < rows; r++) {
-        const int64_t from = panel0 * kPanel, to = panel1 * kPanel < n ? panel1 * kPanel : n;
-        for (int64_t j = from; j < to; j++) out[(column0 + r) * n + j] = 0.0f;
-      }
-      return;
-    }
-    const int64_t tiles = ceil_div(rows, kTile);
-    // W floats of slack: copy_columns writes whole vectors of the last tile
-    float* block_a = static_cast<float*>(memory::scratch(Slot::a, (tiles * kDepth * kTile + kPanel) * 4));
-    float* panel_b = static_cast<float*>(memory::scratch(Slot::b, kDepth * kPanel * 4));
-    const int64_t elements = ceil_div(k, per);
-    for (int64_t e = 0; e < elements; e += kDepth) {
-      const int64_t depth = elements - e < kDepth ? elements - e : kDepth;
-      const int64_t row0 = first_row + e * per, left = k - e * per;
-      for (int64_t tile = 0; tile < tiles; tile++) {
-        const int64_t count = rows - tile * kTile < kTile ? rows - tile * kTile : kTile;
-        float* to = block_a + tile * kDepth * kTile;
-        for (int64_t i = 0; i < depth; i++) {
-          const float* x0 = a + (row0 + i * per) * m + column0 + tile * kTile;
-          const float* x1 = per == 2 && i * per + 1 < left ? x0 + m : nullptr;
-          copy_columns<P>(to + i * kTile, x0, x1, count, kTile, rounded);
-        }
-      }
-      for (int64_t panel = panel0; panel < panel1; panel++) {
-        const int64_t columns = n - panel * kPanel < kPanel ? n - panel * kPanel : kPanel;
-        pack_panel<P>(panel_b, b + row0 * n, n, panel * kPanel, columns, left < depth * per ? left : depth * per, rounded);
-        for (int64_t tile = 0; tile < tiles; tile++) {
-          const int64_t count = rows - tile * kTile < kTile ? rows - tile * kTile : kTile;
-          micro_kernel<P, 1, kTile>(count)(depth, block_a + tile * kDepth * kTile, panel_b,
-                                           out + (column0 + tile * kTile) * n + panel * kPanel, n, accumulate || e > 0,
-                                           columns);
-        }
-      }
+    const int64_t panel1 = min64(panels, panel0 + split.panels_per_piece);
+    for (int64_t e = 0; e < group.elements || e == 0; e += kDepth) {
+      const int64_t depth = min64(kDepth, group.elements - e);
+      for (int64_t panel = panel0; panel < panel1; panel++)
+        for (int64_t tile = tile0; tile < tile1; tile++)
+          micro_kernel<P, 1, kTile>(min64(kTile, m - tile * kTile))(
+              depth, group.a + (tile * group.elements + e) * kTile, group.b + (panel * group.elements + e) * kPanel,
+              c + (g * m + tile * kTile) * n + panel * kPanel, n, accumulate || e > 0, min64(kPanel, n - panel * kPanel));
     }
   });
 }
