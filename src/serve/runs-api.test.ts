@@ -98,7 +98,15 @@ it('streams what is appended, goes on from Last-Event-ID, tells of a rewind, end
   expect(await second.next('metrics')).toMatchObject({ metrics: [{ step: 3 }], reset: false });
   run.rewindMetrics(2);
   expect(await second.next('metrics')).toMatchObject({ metrics: [{ step: 1 }, { step: 2 }], reset: true });
+  const seen = second.lastId;
   await second.close();
+  run.rewindMetrics(1);
+  for (let step = 2; step < 9; step++) run.appendMetrics({ step, tokens: step });
+  const third = await openStream(`${url}/api/runs/a/stream`, seen);
+  const page = await third.next('metrics');
+  expect(page.reset).toBe(true);
+  expect(page.metrics.map((each: { step: number }) => each.step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  await third.close();
 });
 
 it('serves the page with its headers, and says so where it was not built', async () => {

@@ -13,15 +13,19 @@ const POLL_INTERVAL_MS = 500;
 const KEEP_ALIVE_INTERVAL_MS = 15_000;
 const MESSAGE_BYTES = 1 << 20;
 
+/** Byte offsets, and the inode of the metrics file they were read from, by which a file replaced meanwhile is known. */
 export interface StreamPosition {
   readonly metrics: number;
   readonly events: number;
+  readonly metricsInode?: number;
 }
 
-/** Offsets from the `Last-Event-ID` header (`METRICS-EVENTS`); undefined where it is none of ours. */
+/** The position in a `Last-Event-ID` header (`METRICS-EVENTS-INODE`); undefined where it is none of ours. */
 export function parsePosition(id: string | undefined): StreamPosition | undefined {
-  const match = /^(\d{1,15})-(\d{1,15})$/.exec(id ?? '');
-  return match ? { metrics: Number(match[1]), events: Number(match[2]) } : undefined;
+  const match = /^(\d{1,15})-(\d{1,15})-(\d{1,20})$/.exec(id ?? '');
+  if (!match) return undefined;
+  const [metrics, events, inode] = match.slice(1).map(Number);
+  return { metrics, events, metricsInode: inode === 0 ? undefined : inode };
 }
 
 /** The text of the stream for the run at `runPath`, from `start` on, until `signal` aborts. */
@@ -34,16 +38,16 @@ async function* messages(
   start: StreamPosition,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  const metrics = new Tail(join(runPath, RUN_FILES.metrics), start.metrics, (since) => {
+  const metrics = new Tail(join(runPath, RUN_FILES.metrics), start.metrics, start.metricsInode, (since) => {
     const read = readMetrics(runPath, since, MESSAGE_BYTES);
     return { content: { metrics: read.values }, next: read.nextByte };
   });
-  const events = new Tail(join(runPath, RUN_FILES.events), start.events, (since) => {
+  const events = new Tail(join(runPath, RUN_FILES.events), start.events, undefined, (since) => {
     const read = readEvents(runPath, since, MESSAGE_BYTES);
     return { content: { events: read.values }, next: read.nextByte };
   });
   const message = (type: string, data: object) =>
-    `event: ${type}\nid: ${metrics.position}-${events.position}\ndata: ${JSON.stringify(data)}\n\n`;
+    `event: ${type}\nid: ${metrics.position}-${events.position}-${metrics.inode ?? 0}\ndata: ${JSON.stringify(data)}\n\n`;
   let statusKey = '';
   yield 'retry: 1000\n\n';
   for (let quietMs = 0; !signal.aborted; ) {
@@ -70,11 +74,12 @@ type ReadFrom = (since: number) => { content: object; next: number };
 /** Follows one append-only file that may be replaced by a shorter one. */
 class Tail {
   position: number;
+  inode: number | undefined;
   private readonly path: string;
   private readonly readFrom: ReadFrom;
-  private inode: number | undefined;
 
-  constructor(path: string, position: number, readFrom: ReadFrom) {
+  constructor(path: string, position: number, inode: number | undefined, readFrom: ReadFrom) {
+    this.inode = inode;
     this.path = path;
     this.position = position;
     this.readFrom = readFrom;
