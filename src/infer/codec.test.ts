@@ -20,7 +20,7 @@ describe('codecOf', () => {
   });
 
   it('has no template where it was asked for none or the tokens are missing', () => {
-    expect(codecOf(bpe(), { chat: 'none' }).encodeChat).toBeUndefined();
+    expect(codecOf(bpe(), { chatTemplate: 'none' }).encodeChat).toBeUndefined();
     const characters = codecOf(trainChar(['abc']));
     expect(characters.encodeChat).toBeUndefined();
     expect(characters.stopIds).toEqual([characters.endOfTextId]);

@@ -9,17 +9,14 @@ const MAX_CHARACTER_BYTES = 4;
 
 export interface CodecOptions {
   /**
-   * `template` (default): conversations go through a chat template where the vocabulary has its tokens, the form a model
-   * is taught to answer in. `none`: their texts are joined and continued, which suits a base model: it has never seen
-   * those tokens.
+   * How a conversation becomes a prompt: Jinja source as in tokenizer_config.json; default ChatML where the vocabulary
+   * has its tokens. `none`: the texts are joined and continued, which suits a base model: it has never seen those tokens.
    */
-  readonly chat?: 'template' | 'none';
-  /** Jinja source, as in tokenizer_config.json; default ChatML */
   readonly chatTemplate?: string;
 }
 
 /** The codec of `tokenizer`. Names of special tokens in a text or message are text, never control tokens. */
-export function codecOf(tokenizer: Tokenizer, options: CodecOptions = {}): TextCodec {
+export function codecOf(tokenizer: Tokenizer, { chatTemplate }: CodecOptions = {}): TextCodec {
   const { vocabSize, endOfTextId, specialTokens } = tokenizer;
   const special = new Set(specialTokens.values());
   const imEnd = specialTokens.get(IM_END);
@@ -35,8 +32,7 @@ export function codecOf(tokenizer: Tokenizer, options: CodecOptions = {}): TextC
     stopIds: imEnd === undefined ? [endOfTextId] : [endOfTextId, imEnd],
     maxTokenBytes,
   };
-  if (options.chat === 'none' || !specialTokens.has(IM_START) || imEnd === undefined) return codec;
-  const { chatTemplate } = options;
+  if (chatTemplate === 'none' || !specialTokens.has(IM_START) || imEnd === undefined) return codec;
   return {
     ...codec,
     // Roles are checked by the template's room, which also takes them from other places than here.

@@ -35,7 +35,7 @@ export interface ServerOptions {
   readonly runsDir?: string;
   /** the page's built files, served at `/` */
   readonly pageDir?: string;
-  /** Host headers taken besides loopback names; '*' takes all. Default: loopback names only */
+  /** Host headers taken besides loopback names and addresses; '*' takes all, for a server that listens beyond loopback */
   readonly allowedHosts?: readonly string[];
 }
 
