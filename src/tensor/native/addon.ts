@@ -2,8 +2,6 @@
  * The methods of the addon as JavaScript sees them. Families are typed in the files beside this one; every method takes
  * its arguments by position and checks lengths before a kernel runs.
  */
-export type Floats = Float32Array;
-
 /** One instruction set's methods, by name. */
 export type NativeMethods = Readonly<Record<string, (...args: never[]) => unknown>>;
 

@@ -32,7 +32,7 @@ interface Methods {
   ): void;
 }
 
-export type AttentionKernels = Pick<
+type AttentionKernels = Pick<
   TransformerKernels,
   'attentionForward' | 'attentionBackward' | 'attentionCached'
 >;
