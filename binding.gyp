@@ -5,7 +5,15 @@
       "native/kernels/peak.cc",
       "native/kernels/matrix.cc",
       "native/kernels/attention.cc",
-      "native/kernels/elementwise.cc"
+      "native/kernels/elementwise.cc",
+      "native/kernels/norm.cc",
+      "native/kernels/rope.cc",
+      "native/kernels/glu.cc",
+      "native/kernels/embedding.cc",
+      "native/kernels/router.cc",
+      "native/kernels/dispatch.cc",
+      "native/kernels/loss.cc",
+      "native/kernels/optimizer.cc"
     ],
     "kernel_flags": ["-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
   },
@@ -36,7 +44,15 @@
         "native/pool.cc",
         "native/bind_matrix.cc",
         "native/bind_attention.cc",
-        "native/bind_elementwise.cc"
+        "native/bind_elementwise.cc",
+        "native/bind_norm.cc",
+        "native/bind_rope.cc",
+        "native/bind_glu.cc",
+        "native/bind_embedding.cc",
+        "native/bind_router.cc",
+        "native/bind_dispatch.cc",
+        "native/bind_loss.cc",
+        "native/bind_optimizer.cc"
       ],
       "conditions": [
         ["OS=='linux'", {"ldflags": ["-Wl,-z,nodelete"]}],

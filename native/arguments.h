@@ -53,3 +53,11 @@ struct NamedMethod {
 extern const NamedMethod matrix_methods[];
 extern const NamedMethod attention_methods[];
 extern const NamedMethod elementwise_methods[];
+extern const NamedMethod norm_methods[];
+extern const NamedMethod rope_methods[];
+extern const NamedMethod glu_methods[];
+extern const NamedMethod embedding_methods[];
+extern const NamedMethod router_methods[];
+extern const NamedMethod dispatch_methods[];
+extern const NamedMethod loss_methods[];
+extern const NamedMethod optimizer_methods[];

@@ -18,6 +18,72 @@ napi_value scale(Arguments& a, const KernelTable& table) {
   return nullptr;
 }
 
+template <typename Op>
+Op op_at(const Arguments& a, int index, int64_t count) {
+  const int64_t op = a.size(index, "op");
+  if (op >= count) a.fail("no such op");
+  return static_cast<Op>(op);
+}
+
+// (op, y, x)
+napi_value unary(Arguments& a, const KernelTable& table) {
+  const float* x = a.f32(2, "x", Arguments::any);
+  const int64_t length = a.length(2);
+  table.elementwise.unary(op_at<Unary>(a, 0, 10), a.f32(1, "y", length), x, length);
+  return nullptr;
+}
+
+// (op, dx, dy, x, y, accumulate)
+napi_value unary_backward(Arguments& a, const KernelTable& table) {
+  const float* x = a.f32(3, "x", Arguments::any);
+  const int64_t length = a.length(3);
+  table.elementwise.unary_backward(op_at<Unary>(a, 0, 10), a.f32(1, "dx", length), a.f32(2, "dy", length), x,
+                                   a.f32(4, "y", length), length, a.flag(5));
+  return nullptr;
+}
+
+// (op, y, a, b)
+napi_value binary(Arguments& a, const KernelTable& table) {
+  const float* x = a.f32(2, "a", Arguments::any);
+  const int64_t length = a.length(2);
+  table.elementwise.binary(op_at<Binary>(a, 0, 4), a.f32(1, "y", length), x, a.f32(3, "b", length), length);
+  return nullptr;
+}
+
+// (op, y, a, b, rows, dim)
+napi_value binary_row(Arguments& a, const KernelTable& table) {
+  const int64_t rows = a.size(4, "rows"), dim = a.size(5, "dim");
+  table.elementwise.binary_row(op_at<Binary>(a, 0, 4), a.f32(1, "y", rows * dim), a.f32(2, "a", rows * dim),
+                               a.f32(3, "b", dim), rows, dim);
+  return nullptr;
+}
+
+napi_value sum(Arguments& a, const KernelTable& table) {
+  const float* x = a.f32(0, "x", Arguments::any);
+  return a.result(table.elementwise.sum(x, a.length(0)));
+}
+
+napi_value sum_of_squares(Arguments& a, const KernelTable& table) {
+  const float* x = a.f32(0, "x", Arguments::any);
+  return a.result(table.elementwise.sum_of_squares(x, a.length(0)));
+}
+
+// (sums, x, rows, dim, accumulate)
+napi_value column_sum(Arguments& a, const KernelTable& table) {
+  const int64_t rows = a.size(2, "rows"), dim = a.size(3, "dim");
+  table.elementwise.column_sum(a.f32(0, "sums", dim), a.f32(1, "x", rows * dim), rows, dim, a.flag(4));
+  return nullptr;
+}
+
 }  // namespace
 
-const NamedMethod elementwise_methods[] = {{"fill", fill}, {"scale", scale}, {nullptr, nullptr}};
+const NamedMethod elementwise_methods[] = {{"fill", fill},
+                                           {"scale", scale},
+                                           {"unary", unary},
+                                           {"unaryBackward", unary_backward},
+                                           {"binary", binary},
+                                           {"binaryRow", binary_row},
+                                           {"sum", sum},
+                                           {"sumOfSquares", sum_of_squares},
+                                           {"columnSum", column_sum},
+                                           {nullptr, nullptr}};

@@ -95,7 +95,9 @@ const NamedMethod engine_methods[] = {{"threads", threads},
                                       {"measureFlops", measure_flops},
                                       {nullptr, nullptr}};
 
-const NamedMethod* const families[] = {engine_methods, matrix_methods, attention_methods, elementwise_methods};
+const NamedMethod* const families[] = {
+    engine_methods,    matrix_methods, attention_methods, elementwise_methods, norm_methods, rope_methods,
+    glu_methods,       embedding_methods, router_methods, dispatch_methods,    loss_methods, optimizer_methods};
 
 void free_bound(napi_env, void* data, void*) { delete static_cast<Bound*>(data); }
 

@@ -4,10 +4,86 @@
 #pragma once
 #include <cstdint>
 
+enum class Unary : int { neg, exp, log, tanh, sigmoid, silu, gelu, relu, square, sqrt };
+enum class Binary : int { add, sub, mul, div };
+enum class Activation : int { silu, gelu };
+
 struct ElementwiseTable {
   void (*fill)(float* y, float value, int64_t length);
   // y (+)= alpha * x
   void (*scale)(float* y, const float* x, float alpha, int64_t length, bool accumulate);
+  void (*unary)(Unary op, float* y, const float* x, int64_t length);
+  void (*unary_backward)(Unary op, float* dx, const float* dy, const float* x, const float* y, int64_t length,
+                         bool accumulate);
+  void (*binary)(Binary op, float* y, const float* a, const float* b, int64_t length);
+  void (*binary_row)(Binary op, float* y, const float* a, const float* b, int64_t rows, int64_t dim);
+  double (*sum)(const float* x, int64_t length);
+  double (*sum_of_squares)(const float* x, int64_t length);
+  void (*column_sum)(float* sums, const float* x, int64_t rows, int64_t dim, bool accumulate);
+};
+
+struct NormTable {
+  void (*layer_forward)(float* y, float* mean, float* rstd, const float* x, const float* weight, int64_t rows,
+                        int64_t dim, float epsilon);
+  void (*layer_backward)(float* dx, float* dweight, const float* dy, const float* x, const float* weight,
+                         const float* mean, const float* rstd, int64_t rows, int64_t dim, bool accumulate);
+  void (*rms_forward)(float* y, float* rstd, const float* x, const float* weight, int64_t rows, int64_t dim,
+                      float epsilon);
+  void (*rms_backward)(float* dx, float* dweight, const float* dy, const float* x, const float* weight,
+                       const float* rstd, int64_t rows, int64_t dim, bool accumulate);
+};
+
+struct RopeTable {
+  // mask may be null
+  void (*forward)(float* qkv, uint8_t* mask, const int32_t* positions, const float* cos, const float* sin, int64_t rows,
+                  int64_t heads, int64_t kv_heads, int64_t head_dim, float clip);
+  void (*backward)(float* dqkv, const uint8_t* mask, const int32_t* positions, const float* cos, const float* sin,
+                   int64_t rows, int64_t heads, int64_t kv_heads, int64_t head_dim);
+};
+
+struct GluTable {
+  void (*forward)(float* h, const float* gate_up, int64_t rows, int64_t hidden, Activation activation);
+  void (*backward)(float* dgate_up, const float* dh, const float* gate_up, int64_t rows, int64_t hidden,
+                   Activation activation);
+};
+
+struct EmbeddingTable {
+  void (*forward)(float* y, const float* table, const int32_t* ids, int64_t rows, int64_t dim);
+  void (*backward)(float* dtable, const int32_t* ids, const float* dy, int64_t rows, int64_t dim);
+};
+
+struct RouterTable {
+  void (*forward)(float* probs, float* weights, int32_t* experts, const float* logits, int64_t rows,
+                  int64_t num_experts, int64_t top_k, bool normalize);
+  void (*backward)(float* dlogits, const float* dweights, const float* aux_grad, const float* probs,
+                   const int32_t* experts, int64_t rows, int64_t num_experts, int64_t top_k, bool normalize);
+};
+
+struct DispatchTable {
+  void (*build_permutation)(int32_t* slot_of, int32_t* token_of, int32_t* offsets, const int32_t* experts,
+                            int64_t rows, int64_t top_k, int64_t num_experts);
+  void (*gather)(float* out, const float* x, const int32_t* token_of, int64_t slots, int64_t dim);
+  void (*gather_backward)(float* dx, const float* dout, const int32_t* slot_of, int64_t rows, int64_t top_k,
+                          int64_t dim, bool accumulate);
+  void (*combine)(float* y, const float* ys, const float* weights, const int32_t* slot_of, int64_t rows, int64_t top_k,
+                  int64_t dim, bool accumulate);
+  void (*combine_backward)(float* dys, float* dweights, const float* dy, const float* ys, const float* weights,
+                           const int32_t* slot_of, int64_t rows, int64_t top_k, int64_t dim);
+};
+
+struct LossTable {
+  void (*cross_entropy)(float* losses, float* logits, const int32_t* targets, int64_t rows, int64_t vocab,
+                        float grad_scale);
+  void (*softmax)(float* y, const float* x, int64_t rows, int64_t dim);
+  void (*softmax_backward)(float* dx, const float* dy, const float* y, int64_t rows, int64_t dim, bool accumulate);
+};
+
+struct AdamW {
+  float learning_rate, beta1, beta2, epsilon, weight_decay, correction1, correction2, grad_scale;
+};
+
+struct OptimizerTable {
+  void (*adamw)(float* param, float* m, float* v, const float* grad, int64_t length, const AdamW& options);
 };
 
 // `groups` matrices of k x n in panels of columns: [group][panel][k (pairs for bf16)][column]. On sets without bf16
@@ -54,6 +130,14 @@ struct KernelTable {
   MatrixTable matrix;
   AttentionTable attention;
   ElementwiseTable elementwise;
+  NormTable norm;
+  RopeTable rope;
+  GluTable glu;
+  EmbeddingTable embedding;
+  RouterTable router;
+  DispatchTable dispatch;
+  LossTable loss;
+  OptimizerTable optimizer;
 };
 
 // Tables of the instruction sets in this build; a table may only be used when the processor supports it.

@@ -8,5 +8,13 @@ void fill_peak(KernelTable& table);
 void fill_matrix(KernelTable& table);
 void fill_attention(KernelTable& table);
 void fill_elementwise(KernelTable& table);
+void fill_norm(KernelTable& table);
+void fill_rope(KernelTable& table);
+void fill_glu(KernelTable& table);
+void fill_embedding(KernelTable& table);
+void fill_router(KernelTable& table);
+void fill_dispatch(KernelTable& table);
+void fill_loss(KernelTable& table);
+void fill_optimizer(KernelTable& table);
 
 }  // namespace ISA_NS

@@ -14,6 +14,14 @@ void fill_table(KernelTable& table) {
   fill_matrix(table);
   fill_attention(table);
   fill_elementwise(table);
+  fill_norm(table);
+  fill_rope(table);
+  fill_glu(table);
+  fill_embedding(table);
+  fill_router(table);
+  fill_dispatch(table);
+  fill_loss(table);
+  fill_optimizer(table);
 }
 
 }  // namespace ISA_NS

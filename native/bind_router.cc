@@ -1,0 +1,29 @@
+#include "arguments.h"
+
+namespace {
+
+// (probs, weights, experts, logits, rows, numExperts, topK, normalize)
+napi_value forward(Arguments& a, const KernelTable& table) {
+  const int64_t rows = a.size(4, "rows"), experts = a.size(5, "numExperts"), top_k = a.size(6, "topK");
+  if (top_k > experts) a.fail("topK exceeds numExperts");
+  table.router.forward(a.f32(0, "probs", rows * experts), a.f32(1, "weights", rows * top_k),
+                       a.i32(2, "experts", rows * top_k), a.f32(3, "logits", rows * experts), rows, experts, top_k,
+                       a.flag(7));
+  return nullptr;
+}
+
+// (dlogits, dweights, auxGrad, probs, experts, rows, numExperts, topK, normalize)
+napi_value backward(Arguments& a, const KernelTable& table) {
+  const int64_t rows = a.size(5, "rows"), experts = a.size(6, "numExperts"), top_k = a.size(7, "topK");
+  const int32_t* chosen = a.i32(4, "experts", rows * top_k);
+  for (int64_t i = 0; i < rows * top_k; i++)
+    if (chosen[i] < 0 || chosen[i] >= experts) a.fail("no such expert");
+  table.router.backward(a.f32(0, "dlogits", rows * experts), a.f32(1, "dweights", rows * top_k),
+                        a.f32(2, "auxGrad", experts), a.f32(3, "probs", rows * experts), chosen, rows, experts, top_k,
+                        a.flag(8));
+  return nullptr;
+}
+
+}  // namespace
+
+const NamedMethod router_methods[] = {{"routerForward", forward}, {"routerBackward", backward}, {nullptr, nullptr}};

@@ -1,0 +1,88 @@
+// Tokens sorted by expert and back (Gale et al. 2022, MegaBlocks): no capacity, no padding, nothing dropped.
+#include "families.h"
+#include "memory.h"
+#include "rows.h"
+
+namespace ISA_NS {
+namespace {
+
+void build_permutation(int32_t* slot_of, int32_t* token_of, int32_t* offsets, const int32_t* experts, int64_t rows,
+                       int64_t top_k, int64_t num_experts) {
+  const int64_t slots = rows * top_k;
+  for (int64_t e = 0; e <= num_experts; e++) offsets[e] = 0;
+  for (int64_t s = 0; s < slots; s++) offsets[experts[s] + 1]++;
+  for (int64_t e = 0; e < num_experts; e++) offsets[e + 1] += offsets[e];
+  int32_t* next = static_cast<int32_t*>(memory::scratch(memory::Slot::shared, (num_experts + 1) * sizeof(int32_t)));
+  for (int64_t e = 0; e < num_experts; e++) next[e] = offsets[e];
+  for (int64_t t = 0, s = 0; t < rows; t++)
+    for (int64_t j = 0; j < top_k; j++, s++) {
+      const int32_t place = next[experts[s]]++;
+      slot_of[s] = place;
+      token_of[place] = static_cast<int32_t>(t);
+    }
+}
+
+void gather(float* out, const float* x, const int32_t* token_of, int64_t slots, int64_t dim) {
+  for_rows(slots, dim, [&](int64_t from, int64_t to) {
+    for (int64_t s = from; s < to; s++) memcpy(out + s * dim, x + token_of[s] * dim, dim * sizeof(float));
+  });
+}
+
+// y[t] (+)= sum over j of factor(t, j) * rows[slot_of[t * K + j]]
+template <typename F>
+ALWAYS_INLINE void add_slots(float* y, const float* ys, const int32_t* slot_of, int64_t rows, int64_t top_k,
+                             int64_t dim, bool accumulate, F&& factor) {
+  for_rows(rows, dim * (top_k + 1), [&](int64_t from, int64_t to) {
+    for (int64_t t = from; t < to; t++) {
+      float* __restrict out = y + t * dim;
+      for (int64_t j = 0; j < top_k; j++) {
+        const float* __restrict in = ys + static_cast<int64_t>(slot_of[t * top_k + j]) * dim;
+        const float w = factor(t * top_k + j);
+        if (j == 0 && !accumulate)
+          for (int64_t i = 0; i < dim; i++) out[i] = w * in[i];
+        else
+          for (int64_t i = 0; i < dim; i++) out[i] += w * in[i];
+      }
+    }
+  });
+}
+
+void gather_backward(float* dx, const float* dout, const int32_t* slot_of, int64_t rows, int64_t top_k, int64_t dim,
+                     bool accumulate) {
+  add_slots(dx, dout, slot_of, rows, top_k, dim, accumulate, [](int64_t) { return 1.0f; });
+}
+
+void combine(float* y, const float* ys, const float* weights, const int32_t* slot_of, int64_t rows, int64_t top_k,
+             int64_t dim, bool accumulate) {
+  add_slots(y, ys, slot_of, rows, top_k, dim, accumulate, [&](int64_t s) { return weights[s]; });
+}
+
+void combine_backward(float* dys, float* dweights, const float* dy, const float* ys, const float* weights,
+                      const int32_t* slot_of, int64_t rows, int64_t top_k, int64_t dim) {
+  for_rows(rows, dim * (2 * top_k + 1), [&](int64_t from, int64_t to) {
+    for (int64_t t = from; t < to; t++) {
+      const float* d = dy + t * dim;
+      for (int64_t j = 0; j < top_k; j++) {
+        const int64_t s = t * top_k + j, at = static_cast<int64_t>(slot_of[s]) * dim;
+        const float w = weights[s];
+        vf dot = {};
+        for (int64_t i = 0; i < dim; i += W) {
+          const int64_t count = min64(W, dim - i);
+          const vf g = load_up_to(d + i, count);
+          dot += g * load_up_to(ys + at + i, count);
+          if (count == W) store(dys + at + i, g * w);
+          else store_partial(dys + at + i, g * w, count);
+        }
+        dweights[s] = reduce_add(dot);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void fill_dispatch(KernelTable& table) {
+  table.dispatch = {build_permutation, gather, gather_backward, combine, combine_backward};
+}
+
+}  // namespace ISA_NS
