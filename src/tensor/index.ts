@@ -1,4 +1,5 @@
 export { Arena, type FloatType } from './arena.ts';
+export { createKernels, type EngineOptions, resolvePrecision } from './engine.ts';
 export type * from './kernels.ts';
 export { loadNative, type NativeOptions, nativeInstructionSets, nativeUnavailableReason } from './native.ts';
 export * from './ops/index.ts';

@@ -12,7 +12,7 @@ import { type Addon, methodsOf, type NativeMethods } from './native/addon.ts';
 import { attentionKernels } from './native/attention.ts';
 import { elementwiseKernels } from './native/elementwise.ts';
 import { matrixKernels } from './native/matrix.ts';
-import { createReferenceKernels } from './reference/index.ts';
+import { memoryBoundKernels } from './native/memory-bound.ts';
 
 export interface NativeOptions {
   /** instruction set: baseline, avx2, avx512, avx512bf16; the best of this processor when absent */
@@ -55,12 +55,11 @@ export function loadNative(options: NativeOptions = {}): Kernels | null {
 
 function assemble(methods: NativeMethods, isa: string): Kernels {
   const engine = methodsOf<EngineMethods>(methods);
-  // What has no native kernel yet runs in the reference.
   const families = {
-    ...createReferenceKernels(),
     ...matrixKernels(methods),
     ...attentionKernels(methods),
     ...elementwiseKernels(methods),
+    ...memoryBoundKernels(methods),
   };
   const kernels = {
     name: `native-${isa}`,

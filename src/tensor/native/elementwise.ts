@@ -6,7 +6,14 @@ interface Methods {
   fill(y: FloatArray, value: number): void;
   scale(y: FloatArray, x: FloatArray, alpha: number, accumulate: boolean): void;
   unary(op: number, y: FloatArray, x: FloatArray): void;
-  unaryBackward(op: number, dx: FloatArray, dy: FloatArray, x: FloatArray, y: FloatArray, accumulate: boolean): void;
+  unaryBackward(
+    op: number,
+    dx: FloatArray,
+    dy: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
+    accumulate: boolean,
+  ): void;
   binary(op: number, y: FloatArray, a: FloatArray, b: FloatArray): void;
   binaryRow(op: number, y: FloatArray, a: FloatArray, b: FloatArray, rows: number, dim: number): void;
   sum(x: FloatArray): number;

@@ -1,7 +1,7 @@
 /**
  * Output projection and cross-entropy in one op, by chunks of rows, so that the logits [R, V] never exist whole.
- * The gradient is computed in the forward pass while a chunk's logits are in cache, for a loss gradient of 1; the
- * backward pass scales it (which costs nothing when the loss is the end of the tape).
+ * The gradient is computed in the forward pass while a chunk's logits are in cache, which is possible because
+ * the loss ends the tape: its own gradient must be 1, i.e. it is what `backward` starts from.
  * Legend: R rows, D dim, V vocabulary.
  */
 import { assert } from '../../base/index.ts';
@@ -63,7 +63,7 @@ export function projectionCrossEntropy(
   const loss = new Tensor(arena.floats(1), [1], training);
   loss.data[0] = kernels.sum(losses) / normalizer;
   tape.record(loss, (dloss) => {
-    if (dloss[0] !== 1) kernels.scale(dx!, dx!, dloss[0]!);
+    assert(dloss[0] === 1, 'projectionCrossEntropy must be the end of the tape');
     tape.passGrad(x, dx!);
   });
   return { loss, losses };
