@@ -72,7 +72,7 @@ function assemble(methods: NativeMethods, isa: string): Kernels {
     measurePeakFlops: (precision: Precision, milliseconds: number) =>
       engine.measureFlops(precision === 'bf16', milliseconds),
   };
-  return Object.defineProperties(families, Object.getOwnPropertyDescriptors(kernels));
+  return Object.defineProperties(families, Object.getOwnPropertyDescriptors(kernels)) as Kernels;
 }
 
 function openAddon(): { addon: Addon | null; reason: string | null } {
