@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   'run_recipe_differs',
   'safetensors_invalid',
   'sample_invalid',
+  'sequence_length_mismatch',
   'server_overloaded',
   'shard_compression_unsupported',
   'shard_corrupt',

@@ -121,7 +121,7 @@ describe('MdsWriter', () => {
         const back = [...new MdsReader(dir)].map((each) => ({ ...each, c: BigInt(each.c as number) }));
         expect(back).toEqual(rows.map((each) => ({ ...each, e: JSON.parse(JSON.stringify(each.e)) })));
       }),
-      { numRuns: 50 },
+      { numRuns: 25 },
     );
   });
 
