@@ -35,7 +35,7 @@ export interface ServerOptions {
   readonly runsDir?: string;
   /** the page's built files, served at `/` */
   readonly pageDir?: string;
-  /** Host headers taken besides loopback names and addresses; '*' takes all, for a server that listens beyond loopback */
+  /** Host names taken over loopback besides `localhost` and addresses: those of a proxy on this machine; '*' takes all */
   readonly allowedHosts?: readonly string[];
 }
 
@@ -163,15 +163,20 @@ function signalOf(reply: FastifyReply): AbortSignal {
   return controller.signal;
 }
 
-/** Keeps a page whose name was made to point here (DNS rebinding) from reading this server. */
+/**
+ * Keeps a page whose name was made to point here (DNS rebinding) from reading this server over loopback. Who comes over
+ * another address was let in by whoever made the server listen there.
+ */
 function checkHost(request: FastifyRequest, allowed: readonly string[]): void {
+  const local = request.socket.localAddress ?? '127.0.0.1';
+  if (!/^(::1|(::ffff:)?127\.)/.test(local)) return;
   const name = request.hostname.replace(/^\[|\]$/g, '').toLowerCase();
   // An address cannot be rebound, only a name.
-  const loopback = isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost');
-  if (loopback || allowed.includes('*') || allowed.includes(name)) return;
+  const harmless = isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost');
+  if (harmless || allowed.includes('*') || allowed.includes(name)) return;
   throw new DabarexError(
     'host_not_allowed',
-    `This server answers to loopback names only, not to "${name}". Use http://localhost, or start it with --host.`,
+    `This server answers to loopback names only, not to "${name}". Use http://localhost or the address.`,
     { host: name },
   );
 }

@@ -1,7 +1,8 @@
 /** Requests that are wrong on purpose: each gets an error in OpenAI's shape that is the caller's, and the server goes on. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -207,6 +208,22 @@ describe('the network', () => {
     for (const host of ['localhost:8000', '127.0.0.1', '[::1]:8000', '192.168.1.7:8000']) {
       expect((await ask(host)).statusCode).toBe(200);
     }
+  });
+
+  const outside = Object.values(networkInterfaces())
+    .flat()
+    .find((each) => each && !each.internal && each.family === 'IPv4')?.address;
+
+  it.skipIf(!outside)('reaches it by any name where it was let in (skipped without a network)', async () => {
+    const open = createServer({ nowSeconds: () => 0 });
+    const { port, close } = await startServer(open.app, { host: '0.0.0.0', port: 0 });
+    const ask = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const options = { host, port, path: '/v1/models', headers: { host: 'box.example' }, agent: false };
+        get(options, (response) => resolve(response.resume().statusCode)).on('error', reject);
+      });
+    expect([await ask(outside!), await ask('127.0.0.1')]).toEqual([200, 403]);
+    await close();
   });
 
   it('that reads nothing holds up its own answer only, and is forgotten when it leaves', async () => {
