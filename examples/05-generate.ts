@@ -1,7 +1,7 @@
 /** Text from a model: several requests in one batch, with a seed, a stop string and scores. Run: `npx tsx examples/05-generate.ts` */
 import { codecOf, Engine } from 'dabarex/infer';
 import { completeModelConfig, Generator, modelConfigSchema, Transformer } from 'dabarex/model';
-import { createReferenceKernels } from 'dabarex/tensor';
+import { createKernels } from 'dabarex/tensor';
 import { trainChar } from 'dabarex/tokenizer';
 
 // A model with random weights, so it babbles; `loadModel` brings one that was trained.
@@ -14,7 +14,7 @@ const shape = modelConfigSchema.parse({
   ffn: { hidden: 64, numExperts: 4, topK: 2 },
 });
 const config = completeModelConfig(shape, tokenizer.vocabSize);
-const transformer = new Transformer(config, createReferenceKernels(), {
+const transformer = new Transformer(config, createKernels(), {
   precision: 'f32',
   trainable: false,
   seed: 1,

@@ -2,7 +2,7 @@
 import { codecOf, Engine } from 'dabarex/infer';
 import { completeModelConfig, Generator, modelConfigSchema, Transformer } from 'dabarex/model';
 import { createServer, startServer } from 'dabarex/serve';
-import { createReferenceKernels } from 'dabarex/tensor';
+import { createKernels } from 'dabarex/tensor';
 import { trainChar } from 'dabarex/tokenizer';
 import OpenAI from 'openai';
 
@@ -15,7 +15,7 @@ const shape = modelConfigSchema.parse({
   ffn: { hidden: 64, numExperts: 4, topK: 2 },
 });
 const config = completeModelConfig(shape, tokenizer.vocabSize);
-const transformer = new Transformer(config, createReferenceKernels(), {
+const transformer = new Transformer(config, createKernels(), {
   precision: 'f32',
   trainable: false,
   seed: 1,

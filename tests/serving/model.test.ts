@@ -1,11 +1,12 @@
 /**
- * The engine over a real model: a small mixture of experts with random weights, on the plain TypeScript kernels. Random
- * weights say nothing sensible, but every product, cache row and expert takes part in what they say.
+ * The engine over a real model: a small mixture of experts with random weights, on the plain TypeScript kernels and, where
+ * they are built, on the native ones. Random weights say nothing sensible, but every product, cache row and expert takes
+ * part in what they say.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { codecOf, Engine, type GenerateRequest } from '../../src/infer/index.ts';
 import { completeModelConfig, Generator, modelConfigSchema, Transformer } from '../../src/model/index.ts';
-import { createReferenceKernels } from '../../src/tensor/index.ts';
+import { createKernels, nativeInstructionSets } from '../../src/tensor/index.ts';
 import { trainBpe, trainChar } from '../../src/tokenizer/index.ts';
 import { MODEL, serve } from './harness.ts';
 
@@ -29,12 +30,23 @@ const requests = Array.from(
   }),
 );
 
-describe('a small mixture of experts', () => {
+const native = nativeInstructionSets().at(-1);
+const engines = [
+  { isa: 'reference', precision: 'f32' as const },
+  ...(native
+    ? [
+        { isa: native, precision: 'f32' as const },
+        { isa: native, precision: 'bf16' as const },
+      ]
+    : []),
+];
+
+describe.each(engines)('a small mixture of experts on $isa kernels in $precision', ({ isa, precision }) => {
   let model: Generator;
   beforeAll(() => {
     const config = completeModelConfig(shape, tokenizer.vocabSize);
-    const options = { precision: 'f32', trainable: false, seed: 7 } as const;
-    model = new Generator(new Transformer(config, createReferenceKernels(), options));
+    const options = { precision, trainable: false, seed: 7 };
+    model = new Generator(new Transformer(config, createKernels({ isa, threads: 2 }), options));
   });
 
   async function textOf(engine: Engine, request: GenerateRequest): Promise<string> {
@@ -57,8 +69,8 @@ describe('a small mixture of experts', () => {
   it('takes conversations through the tokenizer’s chat template, and refuses what the template cannot hold', async () => {
     const words = trainBpe({ texts: ['user assistant hello'], vocabSize: 270 });
     const config = completeModelConfig(shape, words.vocabSize);
-    const options = { precision: 'f32', trainable: false, seed: 7 } as const;
-    const chatty = new Generator(new Transformer(config, createReferenceKernels(), options));
+    const options = { precision, trainable: false, seed: 7 };
+    const chatty = new Generator(new Transformer(config, createKernels({ isa, threads: 2 }), options));
     const { client } = await serve(new Engine(chatty, codecOf(words)));
     const ask = (role: 'user' | 'developer') =>
       client.chat.completions.create({
