@@ -1,3 +1,4 @@
+/** The entry of the page: mounts the app and pulls in the styles. */
 import { createRoot } from 'react-dom/client';
 import { App } from './app.tsx';
 import 'uplot/dist/uPlot.min.css';
