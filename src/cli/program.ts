@@ -5,9 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { DabarexError } from '../base/index.ts';
+import { chatCommand } from './commands/chat.ts';
+import { generateCommand } from './commands/generate.ts';
 import { modelCommand } from './commands/model.ts';
 import { prepareCommand } from './commands/prepare.ts';
 import { runsCommand } from './commands/runs.ts';
+import { serveCommand } from './commands/serve.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
 import type { CliContext } from './context.ts';
 import { examples } from './help.ts';
@@ -15,7 +18,15 @@ import { examples } from './help.ts';
 /** Makes one command; every file of commands/ exports one. Its action may set `process.exitCode` itself. */
 type CommandMaker = (context: CliContext) => Command;
 
-const COMMANDS: readonly CommandMaker[] = [prepareCommand, tokenizerCommand, modelCommand, runsCommand];
+const COMMANDS: readonly CommandMaker[] = [
+  prepareCommand,
+  tokenizerCommand,
+  generateCommand,
+  chatCommand,
+  serveCommand,
+  modelCommand,
+  runsCommand,
+];
 
 /** Runs the command `args` names (without node and script). @returns the exit code; never throws, never exits */
 export async function runCommandLine(args: readonly string[], context: CliContext): Promise<number> {

@@ -12,6 +12,12 @@ export {
   modelConfigSchema,
   type ParameterCount,
 } from './config.ts';
+export {
+  fromHuggingFaceConfig,
+  huggingFaceTensors,
+  type NamedTensor,
+  toHuggingFaceConfig,
+} from './families/dbrx.ts';
 export { Generator } from './generator.ts';
 export {
   type ForwardOptions,

@@ -1,0 +1,20 @@
+/** What the engine's thread loads: a model folder. Imported there by its address, see {@link startEngine}. */
+import { codecOf, type InferenceModel, type TextCodec } from '../infer/index.ts';
+import { Generator } from '../model/index.ts';
+import { type LoadModelOptions, loadModelFolder } from './model-folder.ts';
+
+export interface LoaderOptions extends LoadModelOptions {
+  readonly dir: string;
+}
+
+/** Called in the engine's thread. */
+export async function load({
+  dir,
+  ...options
+}: LoaderOptions): Promise<{ model: InferenceModel; codec: TextCodec }> {
+  const { model, tokenizer } = loadModelFolder(dir, options);
+  return {
+    model: new Generator(model),
+    codec: codecOf(tokenizer, { chatTemplate: 'none' }),
+  };
+}

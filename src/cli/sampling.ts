@@ -1,0 +1,53 @@
+/** Options of commands that generate text. */
+import { type Command, InvalidArgumentError } from 'commander';
+import type { GenerateRequest } from '../infer/index.ts';
+
+export interface SamplingOptions {
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly topP: number;
+  readonly seed: number;
+  readonly stop?: string[];
+  readonly threads?: number;
+}
+
+/** Adds `--max-tokens`, `--temperature`, `--top-p`, `--seed`, `--stop` and `--threads`. */
+export function addSamplingOptions(command: Command): Command {
+  return command
+    .option('--max-tokens <n>', 'tokens to generate at most', wholeNumber, 128)
+    .option('--temperature <t>', '0 takes the most likely token', nonNegative, 0.8)
+    .option('--top-p <p>', 'the smallest set of tokens with this much probability', nonNegative, 1)
+    .option('--seed <n>', 'the same seed gives the same text', wholeNumber, 0)
+    .option('--stop <text>', 'ends the answer; repeatable', (text: string, all?: string[]) => [
+      ...(all ?? []),
+      text,
+    ])
+    .option('--threads <n>', 'default: all the machine offers', positive);
+}
+
+/** The engine's names of the options; without a prompt. */
+export function samplingOf(options: SamplingOptions): Omit<GenerateRequest, 'prompt'> {
+  const { maxTokens, temperature, topP, seed, stop } = options;
+  return { maxTokens, temperature, topP, seed, stop };
+}
+
+/** An option that is a whole number from 1. */
+export function positive(text: string): number {
+  const value = wholeNumber(text);
+  if (value < 1) throw new InvalidArgumentError('It must be at least 1.');
+  return value;
+}
+
+/** An option that is a whole number from 0. */
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0) || value === Infinity) {
+    throw new InvalidArgumentError('It must be a number from 0.');
+  }
+  return value;
+}
