@@ -33,7 +33,7 @@ const steps = [
     inputs: ['package.json', 'package-lock.json', 'dashboard/package.json'],
     output: 'node_modules',
     stamp: 'node_modules/.dabarex-stamp',
-    always: true,
+    always: true, // and first
     // Not `npm ci`: it wants every optional package of every platform in the lock file, and a lock file written
     // through a registry that does not offer them all is refused. `--no-save` leaves the lock file as it is.
     run: () =>
@@ -45,7 +45,11 @@ const steps = [
     output: addon,
     stamp: 'build/.stamp',
     needs: 'scripts/build-native.mjs',
-    run: () => node(['scripts/build-native.mjs']),
+    run: async () => {
+      await node(['scripts/build-native.mjs']);
+      if (!existsSync(join(root, addon)))
+        console.log('set-up: no C++ compiler found; the slow reference kernels will run');
+    },
   },
   {
     name: 'package',
@@ -69,33 +73,43 @@ const steps = [
 ];
 
 /**
- * Runs every step that is out of date and prints one line for each.
+ * Runs every step that is out of date, the dependencies first and the builds side by side, and says so.
  * @throws when a step fails; its own output says why
  */
 export async function setup({ force = false, prebuilds = false } = {}) {
-  for (const step of steps) await runStep(step, force);
+  const [first, ...builds] = steps.filter((step) => isDue(step, force));
+  if (first?.always) await runStep(first);
+  else if (first) builds.unshift(first);
+  const results = await Promise.allSettled(builds.map(runStep));
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure) throw failure.reason;
   if (prebuilds) copyPrebuild();
 }
 
-async function runStep(step, force) {
-  if (step.needs && !existsSync(join(root, step.needs))) return;
-  if (step.name === 'dependencies' && isLink('node_modules')) return;
+function isDue(step, force) {
+  if (step.needs && !existsSync(join(root, step.needs))) return false;
+  if (step.name === 'dependencies' && isLink('node_modules')) return false;
   const stamp = join(root, step.stamp);
-  const hash = hashOf(step.inputs);
   const fresh =
-    existsSync(join(root, step.output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash;
-  if (fresh && !(force && !step.always)) return;
-  process.stdout.write(`set-up: ${step.name} ...`);
+    existsSync(join(root, step.output)) &&
+    existsSync(stamp) &&
+    readFileSync(stamp, 'utf8') === hashOf(step.inputs);
+  return !fresh || (force && !step.always);
+}
+
+async function runStep(step) {
+  const hash = hashOf(step.inputs);
   const start = performance.now();
+  console.log(`set-up: ${step.name} ...`);
   try {
     await step.run();
   } catch (error) {
-    process.stdout.write(' failed\n');
     throw new Error(`set-up: ${step.name} failed: ${error.message}`);
   }
+  const stamp = join(root, step.stamp);
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, hash);
-  console.log(` ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  console.log(`set-up: ${step.name} done in ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
 
 function copyPrebuild() {
