@@ -225,7 +225,7 @@ describe('errors and leaving', () => {
   });
 
   it('cancels when the client breaks off a stream or aborts a wait', async () => {
-    const engine = toyEngine({ stepMs: 5 });
+    const engine = toyEngine({ stepMs: 10 });
     const { client, errors } = await serve(engine);
     const stream = await client.chat.completions.create({ model: MODEL, messages, stream: true });
     for await (const chunk of stream) if (chunk.choices[0].delta.content) break;
@@ -238,7 +238,7 @@ describe('errors and leaving', () => {
     await expect.poll(() => engine.load.running).toBe(1);
     abort.abort();
     await expect(answer).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
-    await expect.poll(() => engine.load, { timeout: 700 }).toEqual({ running: 0, waiting: 0 });
+    await expect.poll(() => engine.load, { timeout: 1500 }).toEqual({ running: 0, waiting: 0 });
     expect(errors).toEqual([]);
   });
 });
@@ -276,7 +276,7 @@ describe('an engine in a worker thread', () => {
   });
 
   it('cancels there what is left here, and what was accepted of a request that is refused', async () => {
-    const engine = await toyWorker({ stepMs: 5 });
+    const engine = await toyWorker({ stepMs: 10 });
     const { client } = await serve(engine);
     for (let i = 0; i < 4; i++) {
       const refused = client.completions.create({
@@ -293,8 +293,8 @@ describe('an engine in a worker thread', () => {
     const started = performance.now();
     for await (const event of engine.generate({ prompt: { text: 'y' }, maxTokens: 1 }))
       if (event.type === 'delta') break;
-    // Eight abandoned answers of over 200 steps would hold every slot for over a second.
-    expect(performance.now() - started).toBeLessThan(600);
+    // Eight abandoned answers of over 200 steps would hold every slot for over two seconds.
+    expect(performance.now() - started).toBeLessThan(1500);
   });
 
   it('tells why it could not load', async () => {
