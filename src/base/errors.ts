@@ -15,6 +15,7 @@ export const ERROR_CODES = [
   'config_unknown_key',
   'context_length_exceeded',
   'data_empty',
+  'data_too_small',
   'documents_invalid',
   'engine_stopped',
   'file_missing',

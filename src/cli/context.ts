@@ -2,6 +2,7 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pc from 'picocolors';
+import { type NpmOptions, readNpmConfig } from '../storage/index.ts';
 
 /** Repeats of a signal within this time are one interruption: a terminal and npm may both deliver the same Ctrl-C. */
 const REPEAT_MS = 1000;
@@ -12,6 +13,8 @@ export interface CliContext {
   readonly runsDir: string;
   /** downloads and prepared data shared by runs: `$DABAREX_HOME`, or ~/.cache/dabarex */
   readonly cacheDir: string;
+  /** the user's npm settings, for `npm:` sources */
+  readonly npm: NpmOptions;
   /** default number of threads: what the machine offers */
   readonly threads: number;
   /** milliseconds since 1970 */
@@ -39,6 +42,7 @@ export function createContext(): CliContext {
     cwd,
     runsDir: join(cwd, 'runs'),
     cacheDir: home ? resolve(cwd, home) : join(homedir(), '.cache', 'dabarex'),
+    npm: readNpmConfig({ env: process.env, homeDir: homedir(), cwd }),
     threads: availableParallelism(),
     now: () => Date.now(),
     stdout: process.stdout,

@@ -24,3 +24,14 @@ export { type Document, readDocuments } from './documents.ts';
 export type { RejectReason } from './filters.ts';
 export { SPLITS, type Split } from './split.ts';
 export { finishedCorpus, sampleTexts, type TextSampleOptions } from './text-sample.ts';
+export {
+  type ShardsManifest,
+  type TokenCount,
+  type TokenizeOptions,
+  tokenizeCorpus,
+} from './token-shards.ts';
+export {
+  type TrainedTokenizer,
+  type TrainTokenizerOptions,
+  trainCorpusTokenizer,
+} from './tokenizer-training.ts';

@@ -10,8 +10,7 @@ it('reads environment over project over user, and nothing where there is nothing
   mkdirSync(homeDir);
   mkdirSync(cwd);
   expect(readNpmConfig({ env: {}, homeDir, cwd })).toEqual({});
-  const user =
-    `; mine\nregistry = https://user.example/\n//user.example/:_authToken="\${SECRET}"\nfund=false\n`;
+  const user = `; mine\nregistry = https://user.example/\n//user.example/:_authToken="\${SECRET}"\nfund=false\n`;
   writeFileSync(join(homeDir, '.npmrc'), `${user}cache=/c\nstrict-ssl=false\n`);
   writeFileSync(
     join(cwd, '.npmrc'),

@@ -47,6 +47,7 @@ async function prepare(path: string, options: PrepareCommandOptions, context: Cl
       dir: options.out ?? dataDirOf(recipe, context),
       cacheDir: sourcesDirOf(context),
       baseDir: context.cwd,
+      npm: context.npm,
       signal: context.interrupted,
       onProgress: progress.onProgress,
       warn: progress.log,

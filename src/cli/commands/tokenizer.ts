@@ -1,7 +1,7 @@
 /** `dabarex tokenizer train`: the tokenizer of a recipe, from its prepared documents. */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { prepareCorpus } from '../../prepare/index.ts';
+import { prepareCorpus, trainCorpusTokenizer } from '../../prepare/index.ts';
 import { saveTokenizer } from '../../tokenizer/index.ts';
 import type { CliContext } from '../context.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
@@ -10,7 +10,6 @@ import { formatCount } from '../output.ts';
 import { addSetOption } from '../overrides.ts';
 import { createProgressDisplay } from '../progress.ts';
 import { loadRecipe, requirePart } from '../recipe.ts';
-import { makeTokenizer } from '../tokenizer-stage.ts';
 
 interface TrainOptions {
   readonly out: string;
@@ -41,18 +40,24 @@ async function trainTokenizer(path: string, options: TrainOptions, context: CliC
   const config = requirePart(recipe, 'tokenizer');
   const progress = createProgressDisplay(context.stderr, context.now);
   const out = resolve(context.cwd, options.out);
+  const dir = dataDirOf(recipe, context);
   let vocabSize: number;
   try {
     context.watchInterrupts();
     const { documentsDir } = await prepareCorpus(requirePart(recipe, 'data'), {
-      dir: dataDirOf(recipe, context),
+      dir,
+      npm: context.npm,
       cacheDir: sourcesDirOf(context),
       baseDir: context.cwd,
       signal: context.interrupted,
       onProgress: progress.onProgress,
       warn: progress.log,
     });
-    const tokenizer = await makeTokenizer(config, documentsDir, progress.onProgress);
+    const { tokenizer } = await trainCorpusTokenizer(config, {
+      documentsDir,
+      outDir: join(dir, 'tokenizer'),
+      onProgress: progress.onProgress,
+    });
     saveTokenizer(out, tokenizer);
     vocabSize = tokenizer.vocabSize;
   } finally {

@@ -1,0 +1,105 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { MdsReader } from '../stream/index.ts';
+import { saveTokenizer, type Tokenizer, trainChar } from '../tokenizer/index.ts';
+import { prepareConfigSchema } from './config.ts';
+import { prepareCorpus } from './corpus.ts';
+import { readDocuments } from './documents.ts';
+import { SPLITS } from './split.ts';
+import { tokenizeCorpus } from './token-shards.ts';
+
+let root: string;
+let documentsDir: string;
+let tokenizerPath: string;
+let tokenizer: Tokenizer;
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'dabarex-shards-'));
+  mkdirSync(join(root, 'a'));
+  const texts = Array.from(
+    { length: 300 },
+    (_, i) => `Text ${i}: ${'wörds and more, '.repeat(100 + (i % 17))}\n`,
+  );
+  for (const [i, text] of texts.entries()) writeFileSync(join(root, 'a', `${i}.txt`), text);
+  const config = prepareConfigSchema.parse({ domains: { a: { sources: [{ url: 'file:a' }] } } });
+  ({ documentsDir } = await prepareCorpus(config, { dir: root, cacheDir: root, baseDir: root }));
+  tokenizer = trainChar(texts);
+  tokenizerPath = join(root, 'tokenizer.json');
+  saveTokenizer(tokenizerPath, tokenizer);
+});
+
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const tokenize = (dir: string, threads = 1, more = {}) =>
+  tokenizeCorpus({
+    documentsDir,
+    tokenizerPath,
+    sampleTokens: 65,
+    outDir: join(root, dir),
+    threads,
+    ...more,
+  });
+
+function filesOf(dir: string): Record<string, string> {
+  const paths = readdirSync(join(root, dir), { recursive: true }) as string[];
+  const files = paths.filter((path) => statSync(join(root, dir, path)).isFile()).sort();
+  return Object.fromEntries(
+    files.map((path) => [path, readFileSync(join(root, dir, path)).toString('base64')]),
+  );
+}
+
+it('writes every token of every document once, in samples that overlap by one', async () => {
+  const { manifest, shardsDir } = await tokenize('shards');
+  for (const split of SPLITS) {
+    const expected: number[] = [];
+    let bytes = 0;
+    for await (const { text } of readDocuments(join(documentsDir, split, 'a.jsonl'))) {
+      expected.push(...tokenizer.encode(text), tokenizer.endOfTextId);
+      bytes += Buffer.byteLength(text);
+    }
+    const reader = new MdsReader(join(shardsDir, split, 'a'));
+    const samples = [...reader].map((sample) => sample.tokens as Int32Array);
+    const joined = [samples[0]![0]!, ...samples.flatMap((sample) => [...sample.subarray(1)])];
+    expect(joined).toEqual(expected.slice(0, joined.length));
+    expect(expected.length - joined.length).toBeLessThan(64);
+    expect(samples.every((sample) => sample.length === 65)).toBe(true);
+    reader.close();
+    const count = manifest.domains.a![split];
+    expect(count).toMatchObject({ tokens: expected.length, bytes, samples: samples.length });
+  }
+});
+
+it('writes the same bytes with one thread and with two, and reuses what is finished', async () => {
+  const one = await tokenize('one', 1);
+  await tokenize('two', 2);
+  expect(filesOf('two')).toEqual(filesOf('one'));
+  expect((await tokenize('one', 2)).reused).toBe(true);
+  const shard = join(root, 'one', one.manifest.files.find((file) => file.path.endsWith('.mds'))!.path);
+  const cut = readFileSync(shard).subarray(0, 1000);
+  writeFileSync(shard, cut);
+  expect((await tokenize('one')).reused).toBe(false);
+  expect(filesOf('one')).toEqual(filesOf('two'));
+  expect((await tokenize('one', 1, { sampleTokens: 33 })).reused).toBe(false);
+});
+
+it('leaves nothing trusted when stopped in the middle', async () => {
+  const controller = new AbortController();
+  const options = { signal: controller.signal, onProgress: () => controller.abort() };
+  await expect(tokenize('stopped', 1, options)).rejects.toThrow('abort');
+  expect(readdirSync(join(root, 'stopped'))).not.toContain('manifest.json');
+  expect((await tokenize('stopped')).reused).toBe(false);
+});
+
+it('says what is too small, what is no corpus, and what is no tokenizer', async () => {
+  await expect(tokenize('small', 1, { sampleTokens: 1 << 20 })).rejects.toMatchObject({
+    code: 'data_too_small',
+  });
+  await expect(tokenize('none', 1, { documentsDir: root })).rejects.toMatchObject({
+    code: 'documents_invalid',
+  });
+  await expect(tokenize('none', 1, { tokenizerPath: join(root, 'no.json') })).rejects.toMatchObject({
+    code: 'file_missing',
+  });
+});

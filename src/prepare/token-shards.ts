@@ -1,0 +1,165 @@
+/**
+ * Clean documents to token shards: one MDS data set per split and domain, `OUT/{train,heldout}/DOMAIN/`, column `tokens`
+ * (ndarray:int32), every sample of one length and sharing its first token with the last of the one before; documents are joined with the
+ * end-of-text token after each. `manifest.json` appears last. The bytes written do not hang on the number of threads.
+ * Limit: a split's last tokens that fill no sample are left out (`tokens` in the manifest counts them).
+ */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { DabarexError, type OnProgress } from '../base/index.ts';
+import { MdsWriter } from '../stream/index.ts';
+import { loadTokenizer } from '../tokenizer/index.ts';
+import { readDocuments } from './documents.ts';
+import { EncodePool } from './encode-pool.ts';
+import { describeFile, type ManifestFile, stageKey, trustedManifest, writeManifest } from './manifest.ts';
+import { SampleCutter } from './sample-cutter.ts';
+import { SPLITS, type Split } from './split.ts';
+import { finishedCorpus } from './text-sample.ts';
+
+const CODE_VERSION = 1;
+/** Characters of text in one job of a thread. */
+const JOB_CHARACTERS = 1 << 18;
+
+export interface TokenizeOptions {
+  readonly documentsDir: string;
+  /** a tokenizer.json */
+  readonly tokenizerPath: string;
+  /** tokens in a sample: the sequence length plus one */
+  readonly sampleTokens: number;
+  readonly outDir: string;
+  readonly threads: number;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+export interface TokenCount {
+  readonly documents: number;
+  /** all tokens, end-of-text tokens and the last ones that fill no sample included */
+  readonly tokens: number;
+  /** UTF-8 bytes of the text */
+  readonly bytes: number;
+  readonly bytesPerToken: number;
+  readonly samples: number;
+}
+
+export interface ShardsManifest {
+  readonly key: string;
+  readonly codeVersion: number;
+  readonly corpusKey: string;
+  readonly tokenizerSha256: string;
+  readonly sampleTokens: number;
+  readonly domains: Readonly<Record<string, Readonly<Record<Split, TokenCount>>>>;
+  readonly files: readonly ManifestFile[];
+}
+
+/**
+ * Writes the token shards of a prepared corpus, or finds them written from the same documents and tokenizer.
+ * @throws documents_invalid; data_too_small where a split fills no sample; what loadTokenizer throws
+ */
+export async function tokenizeCorpus(
+  options: TokenizeOptions,
+): Promise<{ shardsDir: string; manifest: ShardsManifest; reused: boolean }> {
+  const { documentsDir, outDir, sampleTokens } = options;
+  const corpus = finishedCorpus(documentsDir);
+  loadTokenizer(options.tokenizerPath); // a broken one is reported here, with its code, not from a thread
+  const tokenizerSha256 = createHash('sha256').update(readFileSync(options.tokenizerPath)).digest('hex');
+  const inputs = { codeVersion: CODE_VERSION, corpusKey: corpus.key, tokenizerSha256, sampleTokens };
+  const key = stageKey(inputs);
+  const finished = trustedManifest<ShardsManifest>(outDir, key);
+  if (finished) return { shardsDir: outDir, manifest: finished, reused: true };
+
+  rmSync(outDir, { recursive: true, force: true });
+  const names = Object.keys(corpus.domains);
+  const total = names.reduce((sum, name) => {
+    const { train, heldout } = corpus.domains[name]!;
+    return sum + train.bytes + heldout.bytes;
+  }, 0);
+  const domains: Record<string, Record<Split, TokenCount>> = {};
+  const files: ManifestFile[] = [];
+  const pool = new EncodePool(options.tokenizerPath, options.threads);
+  let done = 0;
+  const onBytes = (bytes: number) => {
+    done += bytes;
+    options.onProgress?.({ stage: 'shards', done, total, unit: 'bytes' });
+  };
+  try {
+    for (const name of names) {
+      const counts: Partial<Record<Split, TokenCount>> = {};
+      for (const split of SPLITS) {
+        counts[split] = await writeSplit(pool, name, split, options, onBytes);
+        for (const file of readdirSync(join(outDir, split, name)).sort()) {
+          files.push(describeFile(outDir, `${split}/${name}/${file}`));
+        }
+      }
+      domains[name] = counts as Record<Split, TokenCount>;
+    }
+  } finally {
+    await pool.close();
+  }
+  const manifest: ShardsManifest = { key, ...inputs, domains, files };
+  writeManifest(outDir, manifest);
+  return { shardsDir: outDir, manifest, reused: false };
+}
+
+async function writeSplit(
+  pool: EncodePool,
+  domain: string,
+  split: Split,
+  { documentsDir, outDir, sampleTokens, signal }: TokenizeOptions,
+  onBytes: (bytes: number) => void,
+): Promise<TokenCount> {
+  const dir = join(outDir, split, domain);
+  const writer = new MdsWriter({ dir, columns: { tokens: 'ndarray:int32' }, hashes: ['sha256'] });
+  const cutter = new SampleCutter(sampleTokens, (tokens) => writer.write({ tokens }));
+  const counts = { documents: 0, tokens: 0, bytes: 0 };
+  const takeFirst = async (queue: Job[]): Promise<void> => {
+    const { tokens, bytes } = queue.shift()!;
+    const encoded = await tokens;
+    counts.tokens += encoded.length;
+    cutter.push(encoded);
+    onBytes(bytes);
+  };
+  const queue: Job[] = [];
+  for await (const texts of jobsOf(join(documentsDir, split, `${domain}.jsonl`))) {
+    signal?.throwIfAborted();
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+    counts.documents += texts.length;
+    counts.bytes += bytes;
+    queue.push({ tokens: pool.encode(texts), bytes });
+    if (queue.length > 2 * pool.threads) await takeFirst(queue);
+  }
+  while (queue.length > 0) await takeFirst(queue);
+  if (cutter.numSamples === 0) throw tooSmall(domain, split, counts.tokens, sampleTokens);
+  writer.finish();
+  return { ...counts, bytesPerToken: counts.bytes / counts.tokens, samples: cutter.numSamples };
+}
+
+interface Job {
+  readonly tokens: Promise<Int32Array>;
+  readonly bytes: number;
+}
+
+async function* jobsOf(path: string): AsyncGenerator<string[]> {
+  let texts: string[] = [];
+  let length = 0;
+  for await (const { text } of readDocuments(path)) {
+    texts.push(text);
+    length += text.length;
+    if (length >= JOB_CHARACTERS) {
+      yield texts;
+      texts = [];
+      length = 0;
+    }
+  }
+  if (texts.length > 0) yield texts;
+}
+
+function tooSmall(domain: string, split: Split, tokens: number, sampleTokens: number): DabarexError {
+  return new DabarexError(
+    'data_too_small',
+    `The ${split} part of "${domain}" has ${tokens} tokens, fewer than one sample of ${sampleTokens}. ` +
+      'Add text to the domain, hold out a larger fraction, or shorten the sequence length.',
+    { domain, split, tokens, sampleTokens },
+  );
+}
