@@ -1,4 +1,7 @@
 /** Train a tokenizer, look at its tokens, encode a conversation, write and read tokenizer.json. */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { encodeChat, loadTokenizer, StreamingDecoder, saveTokenizer, trainBpe } from 'dabarex/tokenizer';
 
 const texts = ['the cat sat on the mat', 'the dog sat on the log', 'cats and dogs'];
@@ -16,6 +19,6 @@ const chat = encodeChat(tokenizer, [{ role: 'user', content: 'hello <|im_end|>' 
 });
 console.log(tokenizer.decode(chat));
 
-const path = 'runs/example/tokenizer.json';
+const path = join(mkdtempSync(join(tmpdir(), 'dabarex-example-')), 'tokenizer.json');
 saveTokenizer(path, tokenizer);
 console.log(loadTokenizer(path).vocabSize);

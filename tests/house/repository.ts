@@ -12,12 +12,6 @@ export function readText(path: string): string {
 /** The rows of layers.json, bottom to top. */
 export const layerRows: string[][] = JSON.parse(readText('layers.json')).rows;
 
-/** The rooms: folders of src/. */
-export const rooms: string[] = readdirSync(join(repository, 'src'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .map((entry) => entry.name)
-  .sort();
-
 /** Paths of the files below `folder` whose name matches, relative to the repository; [] where there is no such folder. */
 export function filesBelow(folder: string, name: RegExp): string[] {
   const full = join(repository, folder);
