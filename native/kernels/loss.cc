@@ -48,7 +48,7 @@ void cross_entropy(float* losses, float* logits, const int32_t* targets, int64_t
       }
       const float highest = highest_of(row, vocab), own = row[target];
       const float total = exponentials(grad_scale != 0.0f ? row : nullptr, row, vocab, highest);
-      losses[r] = logf(total) + highest - own;
+      losses[r] = logf(total) + (highest - own);
       if (grad_scale == 0.0f) continue;
       const float factor = grad_scale / total;
       for (int64_t i = 0; i < vocab; i++) row[i] *= factor;
