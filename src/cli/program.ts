@@ -6,12 +6,15 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { DabarexError } from '../base/index.ts';
 import { chatCommand } from './commands/chat.ts';
+import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { modelCommand } from './commands/model.ts';
 import { prepareCommand } from './commands/prepare.ts';
 import { runsCommand } from './commands/runs.ts';
 import { serveCommand } from './commands/serve.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
+import { trainCommand } from './commands/train.ts';
+import { upCommand } from './commands/up.ts';
 import type { CliContext } from './context.ts';
 import { examples } from './help.ts';
 
@@ -19,8 +22,11 @@ import { examples } from './help.ts';
 type CommandMaker = (context: CliContext) => Command;
 
 const COMMANDS: readonly CommandMaker[] = [
+  upCommand,
   prepareCommand,
   tokenizerCommand,
+  trainCommand,
+  evalCommand,
   generateCommand,
   chatCommand,
   serveCommand,

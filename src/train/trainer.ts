@@ -90,7 +90,7 @@ export class Trainer {
     while (this.position.progress < 1 && !signal?.aborted) {
       await this.enterPhase();
       const before = this.position;
-      const result = this.trainStep();
+      const result = await this.trainStep();
       this.window.add(result);
       for (const callback of callbacks) await callback.stepEnd?.(this.current, result);
       const after = this.position;
@@ -101,7 +101,6 @@ export class Trainer {
       if (due(intervals.sample)) for (const callback of callbacks) await callback.sample?.(this.current);
       if (due(intervals.checkpoint))
         for (const callback of callbacks) await callback.checkpoint?.(this.current);
-      await new Promise((resolve) => setImmediate(resolve));
     }
     const outcome = this.position.progress >= 1 ? 'completed' : 'interrupted';
     if (outcome === 'interrupted')
@@ -128,12 +127,12 @@ export class Trainer {
     for (const callback of this.options.callbacks ?? []) await callback.phaseStarted?.(this.current, phase);
   }
 
-  private trainStep(): StepResult {
+  private async trainStep(): Promise<StepResult> {
     const { model, optimizer, config, clock } = this.options;
     const { kernels } = model;
     const started = clock();
     const rate = scheduleAt(config.schedule, this.position.progress + this.halfStep());
-    const pass = this.accumulateGradients();
+    const pass = await this.accumulateGradients();
     const gradNorm = gradientNorm(kernels, model.parameters);
     if (!Number.isFinite(pass.lossNats) || !Number.isFinite(gradNorm))
       this.failNotFinite(pass.lossNats, gradNorm);
@@ -146,8 +145,11 @@ export class Trainer {
     return { ...pass, gradNorm, learningRate: config.optimizer.learningRate * rate, seconds };
   }
 
-  /** Forward and backward of all microbatches of one step; leaves the step's gradients in the parameters. */
-  private accumulateGradients() {
+  /**
+   * Forward and backward of all microbatches of one step; leaves the step's gradients in the parameters. Gives way to
+   * the event loop after each, so that a page served by the same thread stays alive.
+   */
+  private async accumulateGradients() {
     const { model, data, config, clock } = this.options;
     const { batchSequences, sequenceLength, microbatchSequences = batchSequences } = config;
     const parts = batchSequences / microbatchSequences;
@@ -167,6 +169,7 @@ export class Trainer {
       balanceLoss += output.balanceLoss / parts;
       expertCounts = sumCounts(expertCounts, output.expertCounts);
       this.tape.reset();
+      await new Promise((resolve) => setImmediate(resolve));
     }
     return { lossNats, balanceLoss, expertCounts, loaderSeconds, tokens: batchSequences * sequenceLength };
   }

@@ -70,7 +70,8 @@ export function pageDir(): string {
   return fileURLToPath(new URL('../../../dashboard/dist', import.meta.url));
 }
 
-function untilAborted(signal: AbortSignal): Promise<void> {
+/** Ends when `signal` is aborted. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -1,0 +1,104 @@
+/** Held-out text of every domain: bits per byte of a model, beside what `xz -9e` makes of the same bytes. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../../base/index.ts';
+import { evaluatePerplexity, xzSizeBytes } from '../../evaluate/index.ts';
+import type { Transformer } from '../../model/index.ts';
+import type { DomainEvaluation } from '../../runs/index.ts';
+import { evaluationBatches } from '../../stream/index.ts';
+import { formatTable } from '../output.ts';
+import type { RunSession } from '../session.ts';
+import type { TokenData } from './data.ts';
+
+const SEQUENCES = 16;
+
+export type Evaluation = Readonly<Record<string, DomainEvaluation>>;
+
+export interface EvaluateOptions {
+  readonly sequenceLength: number;
+  /** of every domain; default: all */
+  readonly maxTokens?: number;
+  readonly onTokens?: (domain: string, tokens: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Loss and bits per byte of every domain's held-out split; without xz. */
+export async function evaluateDomains(
+  model: Transformer,
+  data: TokenData,
+  options: EvaluateOptions,
+): Promise<Record<string, DomainEvaluation>> {
+  const { sequenceLength, maxTokens, onTokens, signal } = options;
+  const results: Record<string, DomainEvaluation> = {};
+  for (const [domain, { heldout }] of Object.entries(data.manifest.domains)) {
+    const batches = evaluationBatches(join(data.shardsDir, 'heldout', domain), {
+      numSequences: SEQUENCES,
+      sequenceLength,
+      endOfText: data.tokenizer.endOfTextId,
+    });
+    const onBatch = (tokens: number) => onTokens?.(domain, tokens);
+    const { lossNats } = await evaluatePerplexity(model, batches, { maxTokens, onBatch, signal });
+    if (signal?.aborted) break;
+    results[domain] = { loss_nats: lossNats, bits_per_byte: lossNats / Math.LN2 / heldout.bytesPerToken };
+  }
+  return results;
+}
+
+/** Adds the compressor's figure to every domain where `xz` can be run. */
+export async function compareWithXz(results: Evaluation, data: TokenData): Promise<Evaluation> {
+  const compared: Record<string, DomainEvaluation> = {};
+  for (const [domain, result] of Object.entries(results)) {
+    const text = readFileSync(join(data.documentsDir, 'heldout', `${domain}.txt`));
+    const size = await xzSizeBytes(text);
+    compared[domain] = size === null ? result : { ...result, xz_bits_per_byte: (8 * size) / text.byteLength };
+  }
+  return compared;
+}
+
+/** The stage `evaluate` of a run: all held-out text, once; reused when it was done for this step. */
+export async function evaluateRun(
+  session: RunSession,
+  model: Transformer,
+  data: TokenData,
+  step: number,
+): Promise<Evaluation> {
+  const path = join(session.run.path, 'evaluation.json');
+  if (existsSync(path)) {
+    const stored = JSON.parse(readFileSync(path, 'utf8')) as { step: number; domains: Evaluation };
+    if (stored.step === step) return stored.domains;
+  }
+  const total = Object.values(data.manifest.domains).reduce(
+    (sum, { heldout }) => sum + heldout.samples * (data.manifest.sampleTokens - 1),
+    0,
+  );
+  const done = new Map<string, number>();
+  return session.stage('evaluate', {}, async () => {
+    const results = await evaluateDomains(model, data, {
+      sequenceLength: data.manifest.sampleTokens - 1,
+      signal: session.context.interrupted,
+      onTokens: (domain, tokens) => {
+        done.set(domain, tokens);
+        const sum = [...done.values()].reduce((a, b) => a + b, 0);
+        session.report({ stage: 'evaluate', done: Math.min(sum, total), total, unit: 'tokens' }, domain);
+      },
+    });
+    session.context.interrupted.throwIfAborted();
+    session.report({ stage: 'evaluate', done: total, total, unit: 'tokens' });
+    const domains = await compareWithXz(results, data);
+    writeFileAtomic(path, `${JSON.stringify({ step, domains }, null, 2)}\n`);
+    session.run.appendEvent({ type: 'evaluation', step, domains });
+    return domains;
+  });
+}
+
+/** The table for people. */
+export function evaluationTable(results: Evaluation): string {
+  const rows = Object.entries(results).map(([domain, result]) => [
+    domain,
+    result.bits_per_byte.toFixed(3),
+    result.xz_bits_per_byte?.toFixed(3) ?? '-',
+    result.loss_nats.toFixed(3),
+    Math.exp(result.loss_nats).toFixed(2),
+  ]);
+  return formatTable(['held out', 'bits/byte', 'xz -9e', 'nats/token', 'perplexity'], rows);
+}

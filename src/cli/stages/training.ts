@@ -1,0 +1,115 @@
+/** The stage `train` of a run: from its newest checkpoint, or from the start, to the end of its duration. */
+import { join } from 'node:path';
+import {
+  completeModelConfig,
+  countParameters,
+  estimateMemory,
+  type ModelConfig,
+  Transformer,
+} from '../../model/index.ts';
+import { createOptimizer } from '../../optim/index.ts';
+import { StreamingDataset } from '../../stream/index.ts';
+import { createKernels, type Kernels, type Precision, resolvePrecision } from '../../tensor/index.ts';
+import { parseDuration, type TrainConfig, Trainer } from '../../train/index.ts';
+import { formatBytes, formatCount } from '../output.ts';
+import { requirePart } from '../recipe.ts';
+import type { RunSession } from '../session.ts';
+import { findResumePoint, type ResumePoint, restoreTraining, type TrainingParts } from './checkpoints.ts';
+import { meanBytesPerToken, type TokenData } from './data.ts';
+import { runCallbacks } from './training-callbacks.ts';
+
+const PEAK_MS = 150;
+
+export interface TrainedModel {
+  readonly model: Transformer;
+  readonly step: number;
+  readonly outcome: 'completed' | 'interrupted';
+}
+
+export async function trainModel(session: RunSession, data: TokenData): Promise<TrainedModel> {
+  const { recipe, run } = session;
+  const config = requirePart(recipe, 'train');
+  const kernels = createKernels({ threads: session.threads });
+  const precision = resolvePrecision(kernels, config.precision);
+  const modelConfig = completeModelConfig(requirePart(recipe, 'model'), data.tokenizer.vocabSize);
+  const parts = createParts(session, data, modelConfig, kernels, precision);
+  const resume = findResumePoint(run.path);
+  if (resume) restoreTraining(resume, parts);
+  if (resume && resume.progress >= 1) {
+    session.log(`Training is complete: ${resume.dir}`);
+    parts.data.close();
+    return { model: parts.model, step: resume.step, outcome: 'completed' };
+  }
+  describe(session, modelConfig, kernels, precision, resume);
+  run.rewindMetrics(resume?.step ?? 0);
+  try {
+    return await session.stage('train', stageDetails(config, modelConfig), async () => {
+      const trainer = new Trainer({
+        model: parts.model,
+        data: parts.data,
+        optimizer: parts.optimizer,
+        config,
+        callbacks: [runCallbacks(session, parts, data)],
+        clock: () => performance.now() / 1000,
+        signal: session.context.interrupted,
+        peakFlops: kernels.measurePeakFlops(precision, PEAK_MS),
+        bytesPerToken: meanBytesPerToken(data, config),
+        start: resume,
+      });
+      const outcome = await trainer.run();
+      return { model: parts.model, step: trainer.position.step, outcome };
+    });
+  } finally {
+    parts.data.close();
+  }
+}
+
+function createParts(
+  session: RunSession,
+  data: TokenData,
+  modelConfig: ModelConfig,
+  kernels: Kernels,
+  precision: Precision,
+): TrainingParts {
+  const { recipe } = session;
+  const config = requirePart(recipe, 'train');
+  const model = new Transformer(modelConfig, kernels, { precision, trainable: true, seed: recipe.seed });
+  const optimizer = createOptimizer(model.parameters, config.optimizer, kernels, precision);
+  const streams = Object.fromEntries(
+    Object.keys(data.manifest.domains).map((domain) => [domain, join(data.shardsDir, 'train', domain)]),
+  );
+  const stream = new StreamingDataset({
+    streams,
+    phases: config.phases,
+    seed: recipe.seed,
+    endOfText: data.tokenizer.endOfTextId,
+  });
+  return { model, optimizer, data: stream, tokenizer: data.tokenizer };
+}
+
+function describe(
+  session: RunSession,
+  config: ModelConfig,
+  kernels: Kernels,
+  precision: Precision,
+  resume: ResumePoint | undefined,
+): void {
+  const { total, active } = countParameters(config);
+  const { numExperts, topK } = config.ffn;
+  const memory = formatBytes(estimateMemory(config).trainingStateBytes);
+  const experts = numExperts > 1 ? `${numExperts} experts, ${topK} per token` : 'dense';
+  session.log(
+    `Model: ${formatCount(total)} parameters, ${formatCount(active)} active (${experts}); ${memory} of training state. ` +
+      `Engine: ${kernels.name}, ${precision}, ${kernels.threads} threads.`,
+  );
+  if (resume) session.log(`Continuing from step ${formatCount(resume.step)} (${resume.dir})`);
+}
+
+function stageDetails(config: TrainConfig, model: ModelConfig): Record<string, unknown> {
+  const { total, active } = countParameters(model);
+  const { unit, value } = parseDuration(config.duration);
+  const tokensPerStep = config.batchSequences * config.sequenceLength;
+  const steps = unit === 'step' ? value : unit === 'tok' ? Math.ceil(value / tokensPerStep) : undefined;
+  const lengths = steps === undefined ? {} : { total_steps: steps, total_tokens: steps * tokensPerStep };
+  return { ...lengths, parameters_total: total, parameters_active: active };
+}
