@@ -1,4 +1,5 @@
 // The router of a mixture of experts: softmax over all experts in f32, the K largest, weights divided by their sum.
+// The choice compares logits, not probs: probs may tie or swap by rounding, and sets of instructions would then disagree.
 #include "families.h"
 #include "rows.h"
 
@@ -32,13 +33,14 @@ void forward(float* probs, float* weights, int32_t* experts, const float* logits
       float* p = probs + r * num_experts;
       float* w = weights + r * top_k;
       int32_t* chosen = experts + r * top_k;
-      softmax_row(p, logits + r * num_experts, num_experts);
+      const float* row = logits + r * num_experts;
+      softmax_row(p, row, num_experts);
       for (int64_t j = 0; j < top_k; j++) {
         int64_t best = -1;
         for (int64_t e = 0; e < num_experts; e++) {
           bool taken = false;
           for (int64_t i = 0; i < j; i++) taken |= chosen[i] == e;
-          if (!taken && (best < 0 || p[e] > p[best])) best = e;
+          if (!taken && (best < 0 || row[e] > row[best])) best = e;
         }
         chosen[j] = static_cast<int32_t>(best);
         w[j] = p[best];

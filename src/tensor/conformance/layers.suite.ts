@@ -213,6 +213,18 @@ export function describeLayers(create: () => Kernels): void {
       checkRouter(kernels, LARGE, 16, 4, true);
     });
 
+    it('chooses by logits where probs tie by rounding, and distinct experts even among NaN', () => {
+      const kernels = create();
+      const choose = (...logits: number[]) => {
+        const [probs, weights, experts] = [new Float32Array(3), new Float32Array(2), new Int32Array(2)];
+        kernels.routerForward(probs, weights, experts, Float32Array.from(logits), 1, 3, 2, true);
+        return [...experts];
+      };
+      expect(choose(1e-8, 2e-8, -1)).toEqual([1, 0]);
+      expect(new Set(choose(Number.NaN, Number.NaN, 1)).size).toBe(2);
+      expect(choose(Number.NaN, Number.NaN, Number.NaN)).toEqual([0, 1]);
+    });
+
     it('permutes, gathers and combines', () => {
       const kernels = create();
       const topK = fc.integer({ min: 1, max: 5 });
