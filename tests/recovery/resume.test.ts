@@ -1,0 +1,204 @@
+/** The promise of a run: the same recipe gives the same bits, however many threads it had and however often it died. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/index.ts';
+import { type RecipeChange, type RunningCommand, Workplace } from '../e2e/tiny-run.ts';
+
+/** What a clock decides; everything else in metrics.jsonl must repeat to the bit. */
+const TIMED = [
+  'time',
+  'tokens_per_second',
+  'training_seconds',
+  'loader_stall_fraction',
+  'mfu',
+  'eta_seconds',
+];
+const STEPS = 40;
+
+/** All that a finished run leaves and no clock has a say in. */
+interface Traces {
+  readonly metrics: Record<string, unknown>[];
+  readonly weights: Buffer;
+  readonly optimizer: Buffer;
+  readonly data: unknown;
+  readonly evaluation: unknown;
+  readonly lastSample: unknown;
+}
+
+const places: Workplace[] = [];
+const open = () => {
+  const place = new Workplace();
+  places.push(place);
+  return place;
+};
+let expected: Traces;
+
+beforeAll(async () => {
+  const place = new Workplace();
+  expected = await uninterrupted(place, '1');
+  await place.close();
+});
+
+afterEach(async () => {
+  for (const place of places.splice(0)) await place.close();
+});
+
+describe('a run', () => {
+  it('logs every step once and learns', () => {
+    const steps = expected.metrics.filter((each) => each.loss_train_nats !== undefined);
+    expect(steps.map((each) => each.step)).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
+    expect(steps.at(-1)!.loss_train_nats).toBeLessThan((steps[0]!.loss_train_nats as number) - 1);
+  });
+
+  it('on two threads is the run on one, to the bit', async () => {
+    expectSame(await uninterrupted(open(), '2'), expected);
+  });
+
+  it('in f32 with Muon on two threads is the run on one, to the bit', async () => {
+    const change = { train: { duration: '12step', precision: 'f32', optimizer: { kind: 'muon' } } };
+    const [one, two] = [await uninterrupted(open(), '1', change), await uninterrupted(open(), '2', change)];
+    expectSame(two, one);
+    expect(one.metrics[5]!.loss_train_nats).not.toBe(expected.metrics[5]!.loss_train_nats);
+  });
+});
+
+describe('a run killed by SIGKILL', () => {
+  it('at random moments, also before training, ends as if nothing had happened', async () => {
+    const place = open();
+    const recipe = place.recipe('tiny');
+    const rng = new Rng(2024);
+    const start = () => place.start('up', recipe, '--no-serve', '--threads', '2');
+    const inPreparation = start();
+    await inPreparation.until(() => existsSync(join(place.dataDir)));
+    await inPreparation.kill('SIGKILL');
+    for (const share of [0.1, 0.4, 0.7]) {
+      const step = Math.round(STEPS * (share + 0.2 * rng.uniform()));
+      const command = start();
+      await command.until(() => lastStep(place) >= step);
+      expect((await command.kill('SIGKILL')).signal).toBe('SIGKILL');
+      expectNoStepTwice(place);
+    }
+    expect(await start().ended).toMatchObject({ code: 0 });
+    expectSame(tracesOf(place), expected);
+  });
+
+  it('while it writes checkpoints, continues from a whole one', async () => {
+    const place = open();
+    const recipe = place.recipe('tiny', {});
+    const start = () => place.start('up', recipe, '--no-serve', '--threads', '1');
+    const halfWritten = () => temporaries(place).length > 0;
+    for (let kills = 0; kills < 3; kills++) {
+      const command = start();
+      const before = newestStep(place);
+      await command.until(() => temporaries(place).some((name) => stepOf(name) > before));
+      await command.kill('SIGKILL');
+      expect(halfWritten()).toBe(true);
+    }
+    expect(await start().ended).toMatchObject({ code: 0 });
+    expect(halfWritten()).toBe(false);
+    expectSame(tracesOf(place), expected);
+  });
+});
+
+describe('a run interrupted by SIGINT', () => {
+  it('saves, says so with code 130, continues, and is reused when it is finished', async () => {
+    const place = open();
+    const recipe = place.recipe('tiny');
+    const args = ['up', recipe, '--no-serve', '--threads', '1'];
+    const interrupted = await interruptAt(place, place.start(...args), 12);
+    expect(interrupted).toMatchObject({ code: 130, signal: null, stdout: '' });
+    expect(interrupted.stderr).toContain('The same command continues');
+    expect(newestStep(place)).toBe(lastStep(place));
+    expect(existsSync(place.run('tiny', 'lock'))).toBe(false);
+    expect(place.lines('tiny', 'events').at(-1)).toMatchObject({ type: 'run_interrupted' });
+
+    const continued = await place.call(...args);
+    expect(continued.code).toBe(0);
+    expect(continued.stderr).toContain('Continuing from step');
+    expectSame(tracesOf(place), expected);
+
+    const weights = join(place.latest('tiny'), 'model.safetensors');
+    const saved = statSync(weights).mtimeMs;
+    const numEvents = place.lines('tiny', 'events').length;
+    const reused = await place.call(...args);
+    expect(reused).toMatchObject({ code: 0, stdout: continued.stdout });
+    expect(statSync(weights).mtimeMs).toBe(saved);
+    const added = place.lines('tiny', 'events').slice(numEvents);
+    expect(added.filter((each) => each.stage === 'train' || each.stage === 'evaluate')).toEqual([]);
+    expectSame(tracesOf(place), expected);
+  });
+
+  it('before training starts leaves a run that starts over', async () => {
+    const place = open();
+    const recipe = place.recipe('tiny');
+    const args = ['up', recipe, '--no-serve', '--threads', '1'];
+    const command = place.start(...args);
+    await command.until(() => place.lines('tiny', 'events').length > 0);
+    expect(await command.kill('SIGINT')).toMatchObject({ code: 130 });
+    expect((await place.call(...args)).code).toBe(0);
+    expectSame(tracesOf(place), expected);
+  });
+});
+
+async function uninterrupted(place: Workplace, threads: string, change: RecipeChange = {}): Promise<Traces> {
+  const outcome = await place.call('up', place.recipe('tiny', change), '--no-serve', '--threads', threads);
+  expect(outcome).toMatchObject({ code: 0 });
+  return tracesOf(place);
+}
+
+async function interruptAt(place: Workplace, command: RunningCommand, step: number) {
+  await command.until(() => lastStep(place) >= step);
+  return command.kill('SIGINT');
+}
+
+function tracesOf(place: Workplace): Traces {
+  const checkpoint = place.latest('tiny');
+  const json = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
+  const samples = place.lines('tiny', 'events').filter((each) => each.type === 'sample');
+  return {
+    metrics: place
+      .lines('tiny', 'metrics')
+      .map((line) => Object.fromEntries(Object.entries(line).filter(([key]) => !TIMED.includes(key)))),
+    weights: readFileSync(join(checkpoint, 'model.safetensors')),
+    optimizer: readFileSync(join(checkpoint, 'training', 'optimizer.safetensors')),
+    data: json(join(checkpoint, 'training', 'state.json')).data,
+    evaluation: json(place.run('tiny', 'evaluation.json')),
+    lastSample: samples.at(-1)!.text,
+  };
+}
+
+function expectSame(found: Traces, wanted: Traces): void {
+  const { weights, optimizer, ...rest } = found;
+  expect(rest).toEqual({
+    metrics: wanted.metrics,
+    data: wanted.data,
+    evaluation: wanted.evaluation,
+    lastSample: wanted.lastSample,
+  });
+  expect(weights.equals(wanted.weights)).toBe(true);
+  expect(optimizer.equals(wanted.optimizer)).toBe(true);
+}
+
+function expectNoStepTwice(place: Workplace): void {
+  const steps = place.lines('tiny', 'metrics').filter((each) => each.loss_train_nats !== undefined);
+  expect(steps.map((each) => each.step)).toEqual(steps.map((_, i) => i + 1));
+}
+
+function lastStep(place: Workplace): number {
+  return Math.max(0, ...place.lines('tiny', 'metrics').map((each) => each.step as number));
+}
+
+function newestStep(place: Workplace): number {
+  return existsSync(place.run('tiny', 'checkpoints', 'latest')) ? stepOf(place.latest('tiny')) : 0;
+}
+
+function stepOf(name: string): number {
+  return Number(/step-(\d+)/.exec(name)![1]);
+}
+
+/** Checkpoints being written, or left so. */
+function temporaries(place: Workplace): string[] {
+  const dir = place.run('tiny', 'checkpoints');
+  return existsSync(dir) ? readdirSync(dir).filter((name) => /^step-.*\.tmp-\d+$/.test(name)) : [];
+}
