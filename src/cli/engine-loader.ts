@@ -1,7 +1,6 @@
 /** What the engine's thread loads: a model folder. Imported there by its address, see {@link startEngine}. */
 import { codecOf, type InferenceModel, type TextCodec } from '../infer/index.ts';
-import { Generator } from '../model/index.ts';
-import { type LoadModelOptions, loadModelFolder } from './model-folder.ts';
+import { Generator, type LoadModelOptions, loadModelFolder } from '../model/index.ts';
 
 export interface LoaderOptions extends LoadModelOptions {
   readonly dir: string;

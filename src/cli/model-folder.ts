@@ -1,18 +1,8 @@
-/** Model folders (config.json, model.safetensors, tokenizer.json): finding the one a user means, loading and writing it. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+/** Which model a user means: a folder, or a run by its name. */
+import { existsSync } from 'node:fs';
 import { basename, isAbsolute, join } from 'node:path';
-import { DabarexError, writeFileAtomic } from '../base/index.ts';
-import { checkTensors, findCheckpoint, readSafetensors, writeSafetensors } from '../checkpoint/index.ts';
-import {
-  fromHuggingFaceConfig,
-  huggingFaceTensors,
-  type ModelConfig,
-  type NamedTensor,
-  Transformer,
-  toHuggingFaceConfig,
-} from '../model/index.ts';
-import { createKernels, type Precision, resolvePrecision } from '../tensor/index.ts';
-import { loadTokenizer, saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
+import { DabarexError } from '../base/index.ts';
+import { findCheckpoint } from '../checkpoint/index.ts';
 import type { CliContext } from './context.ts';
 
 export interface ModelFolder {
@@ -36,96 +26,4 @@ export function findModelFolder(text: string, context: CliContext): ModelFolder 
     `${text} is neither a model folder (with config.json) nor a run of ${context.runsDir}. List the runs: dabarex runs`,
     { path: given },
   );
-}
-
-export interface LoadModelOptions {
-  readonly threads: number;
-  readonly precision: Precision | 'auto';
-}
-
-export interface LoadedModel {
-  readonly model: Transformer;
-  readonly tokenizer: Tokenizer;
-}
-
-/**
- * Loads a model folder for inference.
- * @throws file_missing, config_invalid, safetensors_invalid, checkpoint_mismatch, tokenizer_invalid
- */
-export function loadModelFolder(dir: string, options: LoadModelOptions): LoadedModel {
-  const config = readModelConfig(dir);
-  const kernels = createKernels({ threads: options.threads });
-  const precision = resolvePrecision(kernels, options.precision);
-  const model = new Transformer(config, kernels, { precision, trainable: false });
-  readWeights(model, join(dir, 'model.safetensors'));
-  return { model, tokenizer: loadTokenizer(join(dir, 'tokenizer.json')) };
-}
-
-/** The shape a folder's config.json describes. @throws file_missing, config_invalid */
-export function readModelConfig(dir: string): ModelConfig {
-  const path = join(dir, 'config.json');
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new DabarexError('file_missing', `${path} cannot be read. Check the path.`, { path }, { cause });
-  }
-  try {
-    return fromHuggingFaceConfig(JSON.parse(text), path);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new DabarexError('config_invalid', `${path} is not JSON (${error.message}). Restore the file.`, {
-      path,
-    });
-  }
-}
-
-/** Fills the model's parameters from a file with Hugging Face's names. @throws safetensors_invalid, checkpoint_mismatch */
-export function readWeights(model: Transformer, path: string): void {
-  const file = readSafetensors(path);
-  try {
-    const wanted = huggingFaceTensors(model.config, model.parameters);
-    checkTensors(file, new Map(wanted.map(({ name, shape }) => [name, shape])));
-    for (const { name, parts } of wanted) {
-      const values = file.read(name);
-      let offset = 0;
-      for (const part of parts) {
-        part.set(values.subarray(offset, offset + part.length));
-        offset += part.length;
-      }
-    }
-  } finally {
-    file.close();
-  }
-  for (const { tensor } of model.parameters) tensor.version++;
-}
-
-/** Writes a model folder that {@link loadModelFolder} and Hugging Face's DBRX classes read; weights in f32. */
-export function saveModelFolder(dir: string, model: Transformer, tokenizer: Tokenizer): void {
-  mkdirSync(dir, { recursive: true });
-  const tensors = huggingFaceTensors(model.config, model.parameters).map((tensor) => ({
-    name: tensor.name,
-    dtype: 'F32' as const,
-    shape: tensor.shape,
-    data: () => joined(tensor),
-  }));
-  writeSafetensors(join(dir, 'model.safetensors'), tensors);
-  saveTokenizer(join(dir, 'tokenizer.json'), tokenizer);
-  writeJson(join(dir, 'generation_config.json'), { eos_token_id: [tokenizer.endOfTextId] });
-  writeJson(join(dir, 'config.json'), toHuggingFaceConfig(model.config));
-}
-
-function joined({ parts }: NamedTensor): Float32Array {
-  if (parts.length === 1 && parts[0] instanceof Float32Array) return parts[0];
-  const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    values.set(part, offset);
-    offset += part.length;
-  }
-  return values;
-}
-
-function writeJson(path: string, value: unknown): void {
-  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 }

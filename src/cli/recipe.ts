@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { parse, stringify, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { DabarexError, parseConfig } from '../base/index.ts';
+import { evaluateConfigSchema } from '../evaluate/index.ts';
 import { modelConfigSchema } from '../model/index.ts';
 import { prepareConfigSchema } from '../prepare/index.ts';
 import { serveConfigSchema } from '../serve/index.ts';
@@ -25,7 +26,7 @@ export const recipeSchema = z.strictObject({
   tokenizer: tokenizerConfigSchema.optional(),
   model: modelConfigSchema.optional(),
   train: trainConfigSchema.optional(),
-  evaluate: z.unknown().optional(),
+  evaluate: evaluateConfigSchema.optional(),
   serve: serveConfigSchema.optional(),
 });
 

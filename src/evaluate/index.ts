@@ -1,3 +1,4 @@
+export { type EvaluateConfig, evaluateConfigSchema } from './config.ts';
 export {
   bitsPerByte,
   evaluatePerplexity,

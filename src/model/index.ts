@@ -13,11 +13,13 @@ export {
   type ParameterCount,
 } from './config.ts';
 export {
-  fromHuggingFaceConfig,
-  huggingFaceTensors,
-  type NamedTensor,
-  toHuggingFaceConfig,
-} from './families/dbrx.ts';
+  type LoadedModel,
+  type LoadModelOptions,
+  loadModelFolder,
+  readModelConfig,
+  readWeights,
+  saveModelFolder,
+} from './folder.ts';
 export { Generator } from './generator.ts';
 export {
   type ForwardOptions,

@@ -2,10 +2,11 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { parseConfig } from '../../base/index.ts';
+import { loadModelFolder } from '../../model/index.ts';
 import { readRecipe } from '../../runs/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
-import { findModelFolder, loadModelFolder } from '../model-folder.ts';
+import { findModelFolder } from '../model-folder.ts';
 import { recipeSchema } from '../recipe.ts';
 import { positive } from '../sampling.ts';
 import { withRun } from '../session.ts';

@@ -3,10 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { completeModelConfig, modelConfigSchema, Transformer } from '../../model/index.ts';
+import {
+  completeModelConfig,
+  loadModelFolder,
+  modelConfigSchema,
+  saveModelFolder,
+  Transformer,
+} from '../../model/index.ts';
 import { createKernels } from '../../tensor/index.ts';
 import { trainChar } from '../../tokenizer/index.ts';
-import { loadModelFolder, saveModelFolder } from '../model-folder.ts';
 import { run } from '../run.suite.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dabarex-generate-'));

@@ -1,4 +1,6 @@
-/** `dabarex model info`: parameters, memory and FLOPs of a recipe's model, from its shape alone. */
+/** `dabarex model info`: parameters, memory and FLOPs of a recipe's or a trained model, from its shape alone. */
+import { existsSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import {
   completeModelConfig,
@@ -6,10 +8,12 @@ import {
   estimateMemory,
   flopsPerToken,
   type ModelConfig,
+  readModelConfig,
 } from '../../model/index.ts';
 import type { TokenizerConfig } from '../../tokenizer/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
+import { findModelFolder } from '../model-folder.ts';
 import { formatBytes, formatCount, formatShort, formatTable } from '../output.ts';
 import { addSetOption } from '../overrides.ts';
 import { loadRecipe, requirePart } from '../recipe.ts';
@@ -24,7 +28,7 @@ interface InfoOptions {
 export function modelCommand(context: CliContext): Command {
   const info = new Command('info')
     .description('parameters, memory and FLOPs per token of a model; allocates no weights')
-    .argument('<recipe>', 'a recipe file, or the name of a recipe that comes with dabarex')
+    .argument('<model>', 'a recipe by file or name, a model folder, or the folder of a run')
     .option('--sequence-length <tokens>', 'sequence length for FLOPs; default: the model’s longest')
     .option('--json', 'one JSON object')
     .addHelpText(
@@ -32,17 +36,30 @@ export function modelCommand(context: CliContext): Command {
       examples([
         ['dabarex model info recipes/quickstart.yaml', 'the quickstart model'],
         ['dabarex model info dbrx-132b --json', 'the published DBRX'],
+        ['dabarex model info runs/quickstart', 'what a run has trained'],
         ['dabarex model info quickstart --set model.ffn.topK=2', 'what a change would mean'],
       ]),
     )
     .action((path: string, options: InfoOptions) => {
-      const recipe = loadRecipe(path, options.set, context.cwd);
-      const config = completeModelConfig(requirePart(recipe, 'model'), tokenizerVocabSize(recipe.tokenizer));
-      const description = describeModel(recipe.name, config, options.sequenceLength);
+      const { name, config } = findConfig(path, options, context);
+      const description = describeModel(name, config, options.sequenceLength);
       if (options.json) context.printJson(description);
       else context.print(renderModel(description));
     });
   return new Command('model').description('about models').addCommand(addSetOption(info));
+}
+
+/** Of a folder on disk, else of a recipe. */
+function findConfig(path: string, options: InfoOptions, context: CliContext) {
+  const given = resolve(context.cwd, path);
+  const isFolder = existsSync(given) && statSync(given).isDirectory();
+  if (isFolder && ['config.json', 'recipe.yaml'].some((file) => existsSync(join(given, file)))) {
+    const { dir, name } = findModelFolder(path, context);
+    return { name, config: readModelConfig(dir) };
+  }
+  const recipe = loadRecipe(path, options.set, context.cwd);
+  const config = completeModelConfig(requirePart(recipe, 'model'), tokenizerVocabSize(recipe.tokenizer));
+  return { name: recipe.name, config };
 }
 
 type Description = ReturnType<typeof describeModel>;

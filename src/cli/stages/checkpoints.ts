@@ -14,12 +14,11 @@ import {
   saveCheckpoint,
   writeSafetensors,
 } from '../../checkpoint/index.ts';
-import type { Transformer } from '../../model/index.ts';
+import { readWeights, saveModelFolder, type Transformer } from '../../model/index.ts';
 import type { Optimizer } from '../../optim/index.ts';
 import type { StreamingDataset, StreamingState } from '../../stream/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import type { Position } from '../../train/index.ts';
-import { readWeights, saveModelFolder } from '../model-folder.ts';
 
 /** Everything that training changes. */
 export interface TrainingParts {

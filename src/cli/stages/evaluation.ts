@@ -67,14 +67,16 @@ export async function evaluateRun(
     const stored = JSON.parse(readFileSync(path, 'utf8')) as { step: number; domains: Evaluation };
     if (stored.step === step) return stored.domains;
   }
+  const maxTokens = session.recipe.evaluate?.maxTokens ?? Number.POSITIVE_INFINITY;
   const total = Object.values(data.manifest.domains).reduce(
-    (sum, { heldout }) => sum + heldout.samples * (data.manifest.sampleTokens - 1),
+    (sum, { heldout }) => sum + Math.min(maxTokens, heldout.samples * (data.manifest.sampleTokens - 1)),
     0,
   );
   const done = new Map<string, number>();
   return session.stage('evaluate', {}, async () => {
     const results = await evaluateDomains(model, data, {
       sequenceLength: data.manifest.sampleTokens - 1,
+      maxTokens,
       signal: session.context.interrupted,
       onTokens: (domain, tokens) => {
         done.set(domain, tokens);
