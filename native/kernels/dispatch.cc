@@ -70,8 +70,7 @@ void combine_backward(float* dys, float* dweights, const float* dy, const float*
           const int64_t count = min64(W, dim - i);
           const vf g = load_up_to(d + i, count);
           dot += g * load_up_to(ys + at + i, count);
-          if (count == W) store(dys + at + i, g * w);
-          else store_partial(dys + at + i, g * w, count);
+          store_up_to(dys + at + i, g * w, count);
         }
         dweights[s] = reduce_add(dot);
       }

@@ -85,7 +85,7 @@ void run_unary_backward(float* dx, const float* dy, const float* x, const float*
       const int64_t count = min64(W, to - i);
       vf d = load_up_to(dy + i, count) * slope<op>(load_up_to(x + i, count), load_up_to(y + i, count));
       if (accumulate) d += load_up_to(dx + i, count);
-      store_partial(dx + i, d, count);
+      store_up_to(dx + i, d, count);
     }
   });
 }

@@ -37,7 +37,7 @@ void forward(float* h, const float* gate_up, int64_t rows, int64_t hidden, Activ
         const int64_t count = min64(W, hidden - i);
         const vf g = load_up_to(gate + i, count);
         const vf y = (activation == Activation::silu ? g * vsigmoid(g) : g * normal_cdf(g)) * load_up_to(up + i, count);
-        store_partial(h + r * hidden + i, y, count);
+        store_up_to(h + r * hidden + i, y, count);
       }
     }
   });
@@ -53,8 +53,8 @@ void backward(float* dgate_up, const float* dh, const float* gate_up, int64_t ro
         const int64_t count = min64(W, hidden - i);
         const vf d = load_up_to(dh + r * hidden + i, count), up = load_up_to(gate + hidden + i, count);
         const Curve c = curve(load_up_to(gate + i, count), activation);
-        store_partial(dgate + i, d * up * c.slope, count);
-        store_partial(dgate + hidden + i, d * c.value, count);
+        store_up_to(dgate + i, d * up * c.slope, count);
+        store_up_to(dgate + hidden + i, d * c.value, count);
       }
     }
   });

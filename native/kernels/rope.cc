@@ -17,16 +17,19 @@ ALWAYS_INLINE void rotate(float* __restrict row, const float* __restrict cos, co
   }
 }
 
+// 1 where a value lies strictly within the bounds; without branches, or it is not vectorised.
+ALWAYS_INLINE void mark_inside(uint8_t* __restrict mask, const float* __restrict row, int64_t columns, float clip) {
+  const float bound = clip == 0.0f ? __builtin_inff() : clip;
+  for (int64_t i = 0; i < columns; i++) mask[i] = static_cast<uint8_t>((row[i] > -bound) & (row[i] < bound));
+}
+
 void forward(float* qkv, uint8_t* mask, const int32_t* positions, const float* cos, const float* sin, int64_t rows,
              int64_t heads, int64_t kv_heads, int64_t head_dim, float clip) {
   const int64_t columns = (heads + 2 * kv_heads) * head_dim, half = head_dim / 2;
   for_rows(rows, columns, [&](int64_t from, int64_t to) {
     for (int64_t r = from; r < to; r++) {
       float* row = qkv + r * columns;
-      if (mask) {
-        uint8_t* own = mask + r * columns;
-        for (int64_t i = 0; i < columns; i++) own[i] = clip == 0.0f || (row[i] > -clip && row[i] < clip);
-      }
+      if (mask) mark_inside(mask + r * columns, row, columns, clip);
       if (clip != 0.0f)
         for (int64_t i = 0; i < columns; i++) {
           const float low = row[i] < -clip ? -clip : row[i];

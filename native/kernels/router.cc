@@ -19,7 +19,7 @@ ALWAYS_INLINE void softmax_row(float* probs, const float* logits, int64_t n) {
   for (int64_t i = 0; i < n; i += W) {
     const int64_t count = min64(W, n - i);
     vf p = vexp(load_up_to(logits + i, count) - highest);
-    store_partial(probs + i, p, count);
+    store_up_to(probs + i, p, count);
   }
   for (int64_t i = 0; i < n; i++) total += probs[i];
   const float inverse = 1.0f / total;

@@ -39,6 +39,11 @@ ALWAYS_INLINE float sum_over(int64_t dim, F&& term) {
   return reduce_add(low + high);
 }
 
+// The first `count` <= W lanes; a whole vector goes without a call of memcpy.
+ALWAYS_INLINE void store_up_to(float* p, vf v, int64_t count) {
+  if (count == W) store(p, v);
+  else store_partial(p, v, count);
+}
 ALWAYS_INLINE vf load_up_to(const float* p, int64_t count) { return count == W ? load(p) : load_partial(p, count); }
 
 }  // namespace ISA_NS
