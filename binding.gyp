@@ -5,6 +5,8 @@
       "native/kernels/peak.cc",
       "native/kernels/matrix.cc",
       "native/kernels/attention.cc",
+      "native/kernels/attention_backward.cc",
+      "native/kernels/attention_cached.cc",
       "native/kernels/elementwise.cc",
       "native/kernels/norm.cc",
       "native/kernels/rope.cc",

@@ -25,16 +25,17 @@ const int32_t* first_key_at(Arguments& a, size_t i, int64_t rows) {
   return first_key;
 }
 
-// (out, lse, qkv, firstKey, shape x4, scale)
+// (out, lse, qkv, firstKey, shape x4, scale, bf16)
 napi_value forward(Arguments& a, const KernelTable& table) {
   const AttentionShape shape = shape_at(a, 4);
   table.attention.forward(a.f32(0, "out", shape.rows * shape.heads * shape.head_dim),
                               a.f32(1, "lse", shape.rows * shape.heads), a.f32(2, "qkv", qkv_floats(shape)),
-                              first_key_at(a, 3, shape.rows), shape, static_cast<float>(a.number(8, "scale")));
+                              first_key_at(a, 3, shape.rows), shape, static_cast<float>(a.number(8, "scale")),
+                              a.flag(9));
   return nullptr;
 }
 
-// (dqkv, dout, qkv, out, lse, firstKey, shape x4, scale)
+// (dqkv, dout, qkv, out, lse, firstKey, shape x4, scale, bf16)
 napi_value backward(Arguments& a, const KernelTable& table) {
   const AttentionShape shape = shape_at(a, 6);
   const int64_t out_floats = shape.rows * shape.heads * shape.head_dim;
@@ -42,7 +43,7 @@ napi_value backward(Arguments& a, const KernelTable& table) {
                                a.f32(2, "qkv", qkv_floats(shape)), a.f32(3, "out", out_floats),
                                a.f32(4, "lse", shape.rows * shape.heads),
                                first_key_at(a, 5, shape.rows), shape,
-                               static_cast<float>(a.number(10, "scale")));
+                               static_cast<float>(a.number(10, "scale")), a.flag(11));
   return nullptr;
 }
 

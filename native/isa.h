@@ -55,10 +55,22 @@ ALWAYS_INLINE vf load_partial(const float* p, int64_t count) {
   return v;
 #endif
 }
-ALWAYS_INLINE void store_partial(float* p, vf v, int64_t count) { memcpy(p, &v, count * sizeof(float)); }
+ALWAYS_INLINE void store_partial(float* p, vf v, int64_t count) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), (__m512)v);
+#else
+  memcpy(p, &v, count * sizeof(float));
+#endif
+}
 
 // Sum and maximum of the lanes, always in the same order (halves folded).
 ALWAYS_INLINE float reduce_add(vf v) {
+#if defined(__AVX512F__)
+  const __m256 eight = _mm512_maskz_extractf32x8_ps(0xFF, (__m512)v, 0) + _mm512_maskz_extractf32x8_ps(0xFF, (__m512)v, 1);
+  const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
+  const __m128 two = four + _mm_movehl_ps(four, four);
+  return two[0] + two[1];
+#endif
   float lanes[W];
   store(lanes, v);
   for (int half = W / 2; half > 0; half /= 2)
@@ -66,6 +78,12 @@ ALWAYS_INLINE float reduce_add(vf v) {
   return lanes[0];
 }
 ALWAYS_INLINE float reduce_max(vf v) {
+#if defined(__AVX512F__)
+  const __m256 eight = _mm256_max_ps(_mm512_maskz_extractf32x8_ps(0xFF, (__m512)v, 0), _mm512_maskz_extractf32x8_ps(0xFF, (__m512)v, 1));
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return two[0] > two[1] ? two[0] : two[1];
+#endif
   float lanes[W];
   store(lanes, v);
   float best = lanes[0];
@@ -92,6 +110,23 @@ ALWAYS_INLINE vf vexp(vf x) {
   result = select(x < splat(-87.33f), vf{}, result);
   result = select(x > splat(88.722f), splat(__builtin_inff()), result);
   return select(x == x, result, x);
+}
+
+// exp of x <= 1 for softmax: the same polynomial, scaled in one step; 0 below -87.3, NaN stays NaN.
+ALWAYS_INLINE vf vexp_of_low(vf x) {
+  const vf magic = splat(12582912.0f);
+  const vf bounded = vmax(splat(-87.33f), x);
+  const vf n = (bounded * 1.44269504088896341f + magic) - magic;
+  const vf r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
+  vf p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const vi whole = (vi)(n + magic) - splat_int(0x4B400000 - 127);
+  return select(x < splat(-87.33f), vf{}, p * (vf)(whole << 23));
 }
 
 // tanh by exp; accurate to 4e-7 absolute. sigmoid likewise.

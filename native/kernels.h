@@ -116,9 +116,9 @@ struct AttentionShape {
 
 struct AttentionTable {
   void (*forward)(float* out, float* lse, const float* qkv, const int32_t* first_key, const AttentionShape& shape,
-                  float scale);
+                  float scale, bool bf16);
   void (*backward)(float* dqkv, const float* dout, const float* qkv, const float* out, const float* lse,
-                   const int32_t* first_key, const AttentionShape& shape, float scale);
+                   const int32_t* first_key, const AttentionShape& shape, float scale, bool bf16);
   void (*cached)(float* out, float* key_cache, float* value_cache, const float* qkv, const int32_t* slots,
                  const int32_t* positions, const AttentionShape& shape, int64_t cache_length, float scale);
 };

@@ -7,6 +7,8 @@ namespace ISA_NS {
 void fill_peak(KernelTable& table);
 void fill_matrix(KernelTable& table);
 void fill_attention(KernelTable& table);
+void fill_attention_backward(KernelTable& table);
+void fill_attention_cached(KernelTable& table);
 void fill_elementwise(KernelTable& table);
 void fill_norm(KernelTable& table);
 void fill_rope(KernelTable& table);

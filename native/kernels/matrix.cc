@@ -4,6 +4,7 @@
 // number of rows, pieces or threads.
 #include "families.h"
 #include "memory.h"
+#include "operands.h"
 #include "pool.h"
 #include "tile.h"
 
@@ -11,105 +12,6 @@ namespace ISA_NS {
 namespace {
 
 using memory::Slot;
-
-// ---- storing operands ---------------------------------------------------------------------------------------------
-
-inline float keep(float x, bool rounded) { return rounded ? round_bf16(x) : x; }
-
-// Row-major floats to elements: out[i] for i in 0..ceil(k / kPerElement)-1.
-template <typename P>
-inline void copy_row(float* out, const float* x, int64_t k, bool rounded) {
-  int64_t i = 0;
-#if ISA_HAS_BF16
-  if constexpr (P::kPerElement == 2) {
-    for (; i + 32 <= k; i += 32) {
-      const __m512bh pair = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + 16), _mm512_loadu_ps(x + i));
-      _mm512_storeu_si512(out + i / 2, (__m512i)pair);
-    }
-    for (; i < k; i += 2) {
-      uint32_t low, high = 0;
-      const float a = round_bf16(x[i]), b = i + 1 < k ? round_bf16(x[i + 1]) : 0.0f;
-      memcpy(&low, &a, 4);
-      memcpy(&high, &b, 4);
-      const uint32_t both = (low >> 16) | (high & 0xffff0000u);
-      memcpy(out + i / 2, &both, 4);
-    }
-    return;
-  }
-#endif
-  if (rounded) {
-    for (; i + W <= k; i += W) store(out + i, round_bf16(load(x + i)));
-  } else {
-    for (; i + W <= k; i += W) store(out + i, load(x + i));
-  }
-  for (; i < k; i++) out[i] = keep(x[i], rounded);
-}
-
-// W columns of rows x0 (and, for pairs, x1) as elements.
-template <typename P>
-ALWAYS_INLINE vf join_rows(vf x0, vf x1, bool rounded) {
-#if ISA_HAS_BF16
-  if constexpr (P::kPerElement == 2) {
-    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)x1, (__m512)x0);
-    return (vf)_mm512_permutexvar_epi16(_mm512_loadu_si512(order), halves);
-  }
-#endif
-  (void)x1;
-  return rounded ? round_bf16(x0) : x0;
-}
-
-// `count` columns of rows x0 (and, for pairs, x1; null: zeros) side by side: out[j] for j in 0..width-1, zeros from count.
-// Writes whole vectors: up to W - 1 floats behind width.
-template <typename P>
-ALWAYS_INLINE void copy_columns(float* out, const float* x0, const float* x1, int64_t count, int64_t width,
-                                bool rounded) {
-  for (int64_t j = 0; j < width; j += W) {
-    const int64_t left = count - j;
-    vf low = {}, high = {};
-    if (left >= W) {
-      low = load(x0 + j);
-      if (x1) high = load(x1 + j);
-    } else if (left > 0) {
-      low = load_partial(x0 + j, left);
-      if (x1) high = load_partial(x1 + j, left);
-    }
-    store(out + j, join_rows<P>(low, high, rounded));
-  }
-}
-
-// A panel [elements][kPanel] of columns first..first+count of source [k, ld].
-template <typename P>
-void pack_panel(float* out, const float* source, int64_t ld, int64_t first, int64_t count, int64_t k, bool rounded) {
-  constexpr int per = P::kPerElement;
-  for (int64_t e = 0; e * per < k; e++) {
-    const float* x0 = source + e * per * ld + first;
-    const float* x1 = per == 2 && e * per + 1 < k ? x0 + ld : nullptr;
-    copy_columns<P>(out + e * kPanel, x0, x1, count, kPanel, rounded);
-  }
-}
-
-// The same panel from source [n, ld], whose rows are B's columns: rows are copied 16 elements deep and turned.
-template <typename P>
-void pack_panel_transposed(float* out, const float* source, int64_t ld, int64_t first, int64_t count, int64_t k,
-                           bool rounded) {
-  constexpr int per = P::kPerElement;
-  constexpr int deep = 16;
-  float turned[kPanel][deep];
-  for (int64_t e = 0; e * per < k; e += deep) {
-    const int64_t left = k - e * per < deep * per ? k - e * per : deep * per;
-    const int64_t elements = ceil_div(left, per);
-    for (int64_t j = 0; j < count; j++) copy_row<P>(turned[j], source + (first + j) * ld + e * per, left, rounded);
-    float* to = out + e * kPanel;
-    for (int64_t i = 0; i < elements; i++) {
-      for (int64_t j = 0; j < count; j++) to[i * kPanel + j] = turned[j][i];
-      for (int64_t j = count; j < kPanel; j++) to[i * kPanel + j] = 0.0f;
-    }
-  }
-}
-
-// ---- drivers ------------------------------------------------------------------------------------------------------
 
 template <typename P>
 int64_t panel_floats(int64_t k) {
@@ -124,7 +26,7 @@ void pack_with(const PackedMatrix& packed, const float* source, bool transposed,
     const int64_t count = packed.n - first < kPanel ? packed.n - first : kPanel;
     float* out = static_cast<float*>(packed.data) + piece * floats;
     const float* from = source + group * packed.k * packed.n;
-    if (transposed) pack_panel_transposed<P>(out, from, packed.k, first, count, packed.k, rounded);
+    if (transposed) turn_panel<P>(out, from + first * packed.k, packed.k, count, packed.k, rounded);
     else pack_panel<P>(out, from, packed.n, first, count, packed.k, rounded);
   });
 }
@@ -175,7 +77,7 @@ void gemm_packed_with(float* c, const float* a, const PackedMatrix& b, const int
         const int64_t columns = n - panel * kPanel < kPanel ? n - panel * kPanel : kPanel;
         for (int64_t r = 0; r < rows; r += kTile) {
           const int64_t tile = rows - r < kTile ? rows - r : kTile;
-          micro_kernel<P, kRowStride, 1>(tile)(depth, block_a + r * kRowStride, panel_b,
+          micro_kernel<P, kRowStride, 1>(tile, columns)(depth, block_a + r * kRowStride, panel_b,
                                                c + (row0 + r) * n + panel * kPanel, n, accumulate || e > 0, columns);
         }
       }
@@ -240,7 +142,7 @@ void gemm_transposed_with(float* c, const float* a, const float* b, const int32_
       const int64_t depth = min64(kDepth, group.elements - e);
       for (int64_t panel = panel0; panel < panel1; panel++)
         for (int64_t tile = tile0; tile < tile1; tile++)
-          micro_kernel<P, 1, kTile>(min64(kTile, m - tile * kTile))(
+          micro_kernel<P, 1, kTile>(min64(kTile, m - tile * kTile), n - panel * kPanel)(
               depth, group.a + (tile * group.elements + e) * kTile, group.b + (panel * group.elements + e) * kPanel,
               c + (g * m + tile * kTile) * n + panel * kPanel, n, accumulate || e > 0, min64(kPanel, n - panel * kPanel));
     }

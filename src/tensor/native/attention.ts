@@ -1,4 +1,7 @@
-/** Attention of the addon (native/kernels/attention.cc). Products run in f32 whatever the precision asked for. */
+/**
+ * Attention of the addon (native/kernels/attention*.cc). In `bf16` the operands are rounded, and probabilities and their
+ * gradients too where the hardware multiplies bf16. Over caches everything is f32.
+ */
 import type { AttentionShape, FloatArray, TransformerKernels } from '../kernels.ts';
 import { methodsOf, type NativeMethods } from './addon.ts';
 
@@ -10,7 +13,7 @@ interface Methods {
     lse: FloatArray,
     qkv: FloatArray,
     firstKey: Int32Array,
-    ...rest: [...ShapeArguments, scale: number]
+    ...rest: [...ShapeArguments, scale: number, bf16: boolean]
   ): void;
   attentionBackward(
     dqkv: FloatArray,
@@ -19,7 +22,7 @@ interface Methods {
     out: FloatArray,
     lse: FloatArray,
     firstKey: Int32Array,
-    ...rest: [...ShapeArguments, scale: number]
+    ...rest: [...ShapeArguments, scale: number, bf16: boolean]
   ): void;
   attentionCached(
     out: FloatArray,
@@ -40,10 +43,20 @@ type AttentionKernels = Pick<
 export function attentionKernels(methods: NativeMethods): AttentionKernels {
   const native = methodsOf<Methods>(methods);
   return {
-    attentionForward: (out, lse, qkv, firstKey, shape, scale) =>
-      native.attentionForward(out, lse, qkv, firstKey, ...argumentsOf(shape), scale),
-    attentionBackward: (dqkv, dout, qkv, out, lse, firstKey, shape, scale) =>
-      native.attentionBackward(dqkv, dout, qkv, out, lse, firstKey, ...argumentsOf(shape), scale),
+    attentionForward: (out, lse, qkv, firstKey, shape, scale, precision) =>
+      native.attentionForward(out, lse, qkv, firstKey, ...argumentsOf(shape), scale, precision === 'bf16'),
+    attentionBackward: (dqkv, dout, qkv, out, lse, firstKey, shape, scale, precision) =>
+      native.attentionBackward(
+        dqkv,
+        dout,
+        qkv,
+        out,
+        lse,
+        firstKey,
+        ...argumentsOf(shape),
+        scale,
+        precision === 'bf16',
+      ),
     attentionCached: (out, keyCache, valueCache, qkv, slots, positions, shape, cacheLength, scale) =>
       native.attentionCached(
         out,

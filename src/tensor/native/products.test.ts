@@ -1,6 +1,6 @@
 /** Products and attention of every instruction set against loops in double precision. */
 import { describe, expect, it } from 'vitest';
-import type { Precision } from '../kernels.ts';
+import type { AttentionShape, Precision } from '../kernels.ts';
 import { loadNative, nativeInstructionSets } from '../native.ts';
 
 /** Deterministic values in [-0.5, 0.5). */
@@ -176,17 +176,7 @@ describe.skipIf(nativeInstructionSets().length === 0).each(nativeInstructionSets
     const firstKey = Int32Array.from({ length: rows }, (_, r) => starts.findLast((start) => start <= r)!);
     const scale = 1 / Math.sqrt(headDim);
     const want = attention(qkv, dout, firstKey, shape, scale);
-    for (const threads of [1, 2]) {
-      const engine = loadNative({ isa, threads })!;
-      const out = new Float32Array(rows * heads * headDim);
-      const lse = new Float32Array(heads * rows);
-      engine.attentionForward(out, lse, qkv, firstKey, shape, scale, 'f32');
-      expect(distance(out, want.out)).toBeLessThan(1e-5);
-      expect(distance(lse, want.lse)).toBeLessThan(1e-5);
-      const dqkv = new Float32Array(qkv.length).fill(Number.NaN);
-      engine.attentionBackward(dqkv, dout, qkv, out, lse, firstKey, shape, scale, 'f32');
-      expect(distance(dqkv, want.dqkv)).toBeLessThan(2e-5);
-    }
+    for (const precision of precisions) checkAttention(isa, precision, qkv, dout, firstKey, shape, scale);
     const cacheLength = rows + 2;
     const keyCache = new Float32Array(4 * cacheLength * kvHeads * headDim);
     const valueCache = new Float32Array(keyCache.length);
@@ -206,9 +196,60 @@ describe.skipIf(nativeInstructionSets().length === 0).each(nativeInstructionSets
     );
     expect(distance(out, want.out)).toBeLessThan(1e-5);
   });
+
+  it('attends within windows, and within many short documents', () => {
+    const shape = { rows: 170, heads: 2, kvHeads: 1, headDim: 32 };
+    const qkv = values(shape.rows * 4 * shape.headDim, 10).map((x) => 4 * x);
+    const dout = values(shape.rows * 2 * shape.headDim, 11);
+    const windows = Int32Array.from({ length: shape.rows }, (_, r) => Math.max(0, r - 37));
+    const short = Int32Array.from({ length: shape.rows }, (_, r) => r - (r % 17));
+    for (const firstKey of [windows, short]) {
+      for (const precision of precisions) checkAttention(isa, precision, qkv, dout, firstKey, shape, 0.2);
+    }
+  });
 });
 
-/** Attention and its gradient, written down as their definition. */
+/**
+ * Forward and backward pass on 1 and 2 threads against their definition on rounded operands. f32: 1e-5 and, for gradients
+ * that sum over up to 300 rows, 2e-5. bf16 hardware: probabilities and score gradients are rounded too (2^-9 each, and
+ * delta carries the rounding of the output), so a sum errs by 2^-8 of its absolute terms.
+ */
+function checkAttention(
+  isa: string,
+  precision: Precision,
+  qkv: Float32Array,
+  dout: Float32Array,
+  firstKey: Int32Array,
+  shape: AttentionShape,
+  scale: number,
+) {
+  const want = attention(rounded(qkv, precision), rounded(dout, precision), firstKey, shape, scale);
+  const loss = precision === 'bf16' && loadNative({ isa })!.hasFastBf16 ? 2 ** -8 : 0;
+  const results = [1, 2].map((threads) => {
+    const engine = loadNative({ isa, threads })!;
+    const out = new Float32Array(shape.rows * shape.heads * shape.headDim);
+    const lse = new Float32Array(shape.heads * shape.rows);
+    engine.attentionForward(out, lse, qkv, firstKey, shape, scale, precision);
+    const dqkv = new Float32Array(qkv.length).fill(Number.NaN);
+    engine.attentionBackward(dqkv, dout, qkv, out, lse, firstKey, shape, scale, precision);
+    expect(distance(lse, want.lse)).toBeLessThan(1e-5);
+    expect(excess(out, want.out, want.outTerms, loss)).toBeLessThan(1e-5);
+    expect(excess(dqkv, want.dqkv, want.dqkvTerms, loss)).toBeLessThan(2e-5);
+    return { out, lse, dqkv };
+  });
+  expect(results[1]).toEqual(results[0]);
+}
+
+/** Largest difference beyond `loss` times the sum of the absolute terms. */
+function excess(got: Float32Array, want: Float64Array, terms: Float64Array, loss: number): number {
+  return Math.max(
+    ...got.map((x, i) =>
+      Number.isNaN(x) ? Number.POSITIVE_INFINITY : Math.abs(x - want[i]) - loss * terms[i],
+    ),
+  );
+}
+
+/** Attention and its gradient, written down as their definition, and the sums of the absolute terms of both. */
 function attention(
   qkv: Float32Array,
   dout: Float32Array,
@@ -220,6 +261,9 @@ function attention(
   const out = new Float64Array(rows * heads * headDim);
   const lse = new Float64Array(heads * rows);
   const dqkv = new Float64Array(qkv.length);
+  const doutSizes = dout.map(Math.abs);
+  const outTerms = new Float64Array(out.length);
+  const dqkvTerms = new Float64Array(qkv.length);
   for (let h = 0; h < heads; h++) {
     const g = Math.floor((h * kvHeads) / heads);
     for (let r = 0; r < rows; r++) {
@@ -237,18 +281,27 @@ function attention(
       lse[h * rows + r] = Math.log(scores.reduce((sum, s) => sum + Math.exp(s), 0));
       const probs = scores.map((s) => Math.exp(s - lse[h * rows + r]));
       keys.forEach((j, i) => {
-        for (let p = 0; p < headDim; p++) out[o + p] += probs[i] * qkv[valueAt(j) + p];
+        for (let p = 0; p < headDim; p++) {
+          out[o + p] += probs[i] * qkv[valueAt(j) + p];
+          outTerms[o + p] += probs[i] * Math.abs(qkv[valueAt(j) + p]);
+        }
       });
       const delta = dot(out, o, dout, o);
+      const deltaTerms = dot(outTerms, o, doutSizes, o);
       keys.forEach((j, i) => {
-        const dscore = probs[i] * (dot(dout, o, qkv, valueAt(j)) - delta) * scale;
+        const dprob = dot(dout, o, qkv, valueAt(j));
+        const dscore = probs[i] * (dprob - delta) * scale;
+        const dscoreTerms = probs[i] * (Math.abs(dprob) + deltaTerms) * scale;
         for (let p = 0; p < headDim; p++) {
           dqkv[valueAt(j) + p] += probs[i] * dout[o + p];
           dqkv[keyAt(j) + p] += dscore * qkv[q + p];
           dqkv[q + p] += dscore * qkv[keyAt(j) + p];
+          dqkvTerms[valueAt(j) + p] += probs[i] * doutSizes[o + p];
+          dqkvTerms[q + p] += dscoreTerms * Math.abs(qkv[keyAt(j) + p]);
+          dqkvTerms[keyAt(j) + p] += dscoreTerms * Math.abs(qkv[q + p]);
         }
       });
     }
   }
-  return { out, lse, dqkv };
+  return { out, lse, dqkv, outTerms, dqkvTerms };
 }
