@@ -20,6 +20,8 @@ export type Metrics = Record<string, number | readonly number[]>;
 export interface TrainingState {
   readonly model: Transformer;
   readonly position: Position;
+  /** steps since the last log point: a checkpoint keeps them, so that a resumed run logs the same averages */
+  readonly unlogged: readonly StepResult[];
 }
 
 export interface StepResult {

@@ -15,8 +15,15 @@ export class LogWindow {
   private steps: StepResult[] = [];
   private readonly context: WindowContext;
 
-  constructor(context: WindowContext) {
+  /** @param steps what a resumed run had not logged yet: {@link pending} when its checkpoint was saved */
+  constructor(context: WindowContext, steps: readonly StepResult[] = []) {
     this.context = context;
+    this.steps = [...steps];
+  }
+
+  /** Steps since the last log point. */
+  get pending(): readonly StepResult[] {
+    return this.steps;
   }
 
   add(result: StepResult): void {

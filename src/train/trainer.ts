@@ -36,7 +36,8 @@ export interface TrainerOptions {
   readonly peakFlops?: number;
   readonly bytesPerToken?: number;
   /** where a resumed run stands */
-  readonly start?: Pick<Position, 'step' | 'tokens' | 'trainingSeconds'>;
+  readonly start?: Pick<Position, 'step' | 'tokens' | 'trainingSeconds'> &
+    Partial<Pick<TrainingState, 'unlogged'>>;
 }
 
 export class Trainer {
@@ -57,11 +58,12 @@ export class Trainer {
       throw new DabarexError('config_invalid', 'train.duration must be in step, tok, s, min or h.', {});
     }
     this.tape = new Tape(model.kernels);
-    this.window = new LogWindow({
+    const logged = {
       flopsPerToken: flopsPerToken(model.config, config.sequenceLength).training,
       peakFlops: options.peakFlops ?? 0,
       bytesPerToken: options.bytesPerToken ?? 0,
-    });
+    };
+    this.window = new LogWindow(logged, start?.unlogged);
     this.step = start?.step ?? 0;
     this.tokens = start?.tokens ?? 0;
     this.trainingSeconds = start?.trainingSeconds ?? 0;
@@ -110,7 +112,7 @@ export class Trainer {
   }
 
   private get current(): TrainingState {
-    return { model: this.options.model, position: this.position };
+    return { model: this.options.model, position: this.position, unlogged: this.window.pending };
   }
 
   private async logPoint(): Promise<void> {

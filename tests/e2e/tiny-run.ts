@@ -140,7 +140,7 @@ export class RunningCommand {
   }
 }
 
-/** 40 steps of 4 sequences of 32 tokens; every step logged, a checkpoint every 5, the mix changed after step 20. */
+/** 40 steps of 4 sequences of 32 tokens; a log point every 2 and a checkpoint every 5; the mix changes after step 20. */
 function tinyRecipe(): Record<string, unknown> {
   return parse(`
 seed: 7
@@ -165,7 +165,7 @@ train:
   phases:
     - { fraction: 0.5, weights: { prose: 0.8, notes: 0.2 } }
     - { fraction: 0.5, weights: { prose: 0.2, notes: 0.8 } }
-  logInterval: 1step
+  logInterval: 2step
   evalInterval: 10step
   evalTokens: 512
   sampleInterval: 20step

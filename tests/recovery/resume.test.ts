@@ -45,9 +45,9 @@ afterEach(async () => {
 });
 
 describe('a run', () => {
-  it('logs every step once and learns', () => {
+  it('logs every second step once and learns', () => {
     const steps = expected.metrics.filter((each) => each.loss_train_nats !== undefined);
-    expect(steps.map((each) => each.step)).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
+    expect(steps.map((each) => each.step)).toEqual(Array.from({ length: STEPS / 2 }, (_, i) => 2 * i + 2));
     expect(steps.at(-1)!.loss_train_nats).toBeLessThan((steps[0]!.loss_train_nats as number) - 1);
   });
 
@@ -59,7 +59,7 @@ describe('a run', () => {
     const change = { train: { duration: '12step', precision: 'f32', optimizer: { kind: 'muon' } } };
     const [one, two] = [await uninterrupted(open(), '1', change), await uninterrupted(open(), '2', change)];
     expectSame(two, one);
-    expect(one.metrics[5]!.loss_train_nats).not.toBe(expected.metrics[5]!.loss_train_nats);
+    expect(one.metrics[3]!.loss_train_nats).not.toBe(expected.metrics[3]!.loss_train_nats);
   });
 });
 
@@ -109,7 +109,7 @@ describe('a run interrupted by SIGINT', () => {
     const interrupted = await interruptAt(place, place.start(...args), 12);
     expect(interrupted).toMatchObject({ code: 130, signal: null, stdout: '' });
     expect(interrupted.stderr).toContain('The same command continues');
-    expect(newestStep(place)).toBe(lastStep(place));
+    expect(newestStep(place)).toBeGreaterThanOrEqual(lastStep(place));
     expect(existsSync(place.run('tiny', 'lock'))).toBe(false);
     expect(place.lines('tiny', 'events').at(-1)).toMatchObject({ type: 'run_interrupted' });
 
@@ -182,7 +182,7 @@ function expectSame(found: Traces, wanted: Traces): void {
 
 function expectNoStepTwice(place: Workplace): void {
   const steps = place.lines('tiny', 'metrics').filter((each) => each.loss_train_nats !== undefined);
-  expect(steps.map((each) => each.step)).toEqual(steps.map((_, i) => i + 1));
+  expect(steps.map((each) => each.step)).toEqual(steps.map((_, i) => 2 * i + 2));
 }
 
 function lastStep(place: Workplace): number {

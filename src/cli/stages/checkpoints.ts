@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { parseConfig, writeFileAtomic } from '../../base/index.ts';
+import { DabarexError, parseConfig, writeFileAtomic } from '../../base/index.ts';
 import {
   checkTensors,
   latestCheckpoint,
@@ -18,7 +18,7 @@ import { readWeights, saveModelFolder, type Transformer } from '../../model/inde
 import type { Optimizer } from '../../optim/index.ts';
 import type { StreamingDataset, StreamingState } from '../../stream/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
-import type { Position } from '../../train/index.ts';
+import type { Position, StepResult, TrainingState } from '../../train/index.ts';
 
 /** Everything that training changes. */
 export interface TrainingParts {
@@ -28,21 +28,41 @@ export interface TrainingParts {
   readonly tokenizer: Tokenizer;
 }
 
-const stateSchema = z.object({
+const finite = z.number();
+
+const stateSchema = z.strictObject({
   step: z.number().int().nonnegative(),
   tokens: z.number().nonnegative(),
   trainingSeconds: z.number().nonnegative(),
   progress: z.number().min(0).max(1),
   data: z.custom<StreamingState>((value) => typeof value === 'object' && value !== null),
+  unlogged: z.array(
+    z.strictObject({
+      lossNats: finite,
+      balanceLoss: finite,
+      gradNorm: finite,
+      learningRate: finite,
+      tokens: finite,
+      seconds: finite,
+      loaderSeconds: finite,
+      expertCounts: z.array(z.array(z.number().int())),
+    }),
+  ),
 });
 
-export type ResumePoint = z.infer<typeof stateSchema> & { readonly dir: string };
+export interface ResumePoint extends Position {
+  readonly dir: string;
+  /** why it is not the newest checkpoint */
+  readonly reason?: string;
+  readonly data: StreamingState;
+  readonly unlogged: readonly StepResult[];
+}
 
 /** Saves a checkpoint, then removes old ones. @returns its folder */
 export function saveTraining(
   runDir: string,
   parts: TrainingParts,
-  position: Position,
+  { position, unlogged }: Pick<TrainingState, 'position' | 'unlogged'>,
   keepLast: number,
 ): string {
   const { model, optimizer, data, tokenizer } = parts;
@@ -57,19 +77,41 @@ export function saveTraining(
       data: values as Float32Array,
     }));
     writeSafetensors(join(training, 'optimizer.safetensors'), arrays);
-    const state = { ...position, data: data.state() };
-    writeFileAtomic(join(training, 'state.json'), `${JSON.stringify(state, null, 2)}\n`);
+    const steps = unlogged.map((each) => ({ ...each, expertCounts: each.expertCounts.map((n) => [...n]) }));
+    const state = { ...position, data: data.state(), unlogged: steps };
+    writeFileAtomic(join(training, 'state.json'), `${JSON.stringify(state)}\n`);
   });
   pruneCheckpoints(runDir, keepLast);
   return dir;
 }
 
-/** Where the newest checkpoint of a run stands, without loading it. @throws checkpoint_incomplete, config_invalid */
+/**
+ * Where the newest whole checkpoint of a run stands, without loading it; undefined where the run has none.
+ * @throws checkpoint_incomplete where none is whole, or its state cannot be read
+ */
 export function findResumePoint(runDir: string): ResumePoint | undefined {
   const latest = latestCheckpoint(runDir);
   if (!latest) return undefined;
-  const path = join(latest.dir, 'training', 'state.json');
-  return { ...parseConfig(stateSchema, JSON.parse(readFileSync(path, 'utf8')), path), dir: latest.dir };
+  const { dir, reason } = latest;
+  const state = readState(dir, join(dir, 'training', 'state.json'));
+  const unlogged = state.unlogged.map((each) => ({
+    ...each,
+    expertCounts: each.expertCounts.map((counts) => Int32Array.from(counts)),
+  }));
+  return { ...state, unlogged, dir, reason };
+}
+
+function readState(dir: string, path: string): z.infer<typeof stateSchema> {
+  try {
+    return parseConfig(stateSchema, JSON.parse(readFileSync(path, 'utf8')), path);
+  } catch (cause) {
+    throw new DabarexError(
+      'checkpoint_incomplete',
+      `${path} cannot be read: ${(cause as Error).message} To continue from the checkpoint before, remove ${dir}.`,
+      { dir, path },
+      { cause },
+    );
+  }
 }
 
 /** Fills model, optimizer and data from a checkpoint. @throws checkpoint_mismatch, safetensors_invalid */

@@ -50,9 +50,9 @@ export function runCallbacks(session: RunSession, parts: TrainingParts, data: To
         session.log(`sample: ${prompt}${text.replaceAll('\n', ' ')}`);
       }
     },
-    checkpoint({ position }) {
-      const path = saveTraining(run.path, parts, position, config.keepCheckpoints);
-      run.appendEvent({ type: 'checkpoint_saved', step: position.step, path });
+    checkpoint(state) {
+      const path = saveTraining(run.path, parts, state, config.keepCheckpoints);
+      run.appendEvent({ type: 'checkpoint_saved', step: state.position.step, path });
     },
   };
 }

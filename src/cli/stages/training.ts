@@ -34,6 +34,7 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
   const modelConfig = completeModelConfig(requirePart(recipe, 'model'), data.tokenizer.vocabSize);
   const parts = createParts(session, data, modelConfig, kernels, precision);
   const resume = findResumePoint(run.path);
+  if (resume?.reason) session.log(`Falling back to ${resume.dir}: ${resume.reason}`);
   if (resume) restoreTraining(resume, parts);
   if (resume && resume.progress >= 1) {
     session.log(`Training is complete: ${resume.dir}`);
