@@ -16,19 +16,37 @@ import { tokenizerConfigSchema } from '../tokenizer/index.ts';
 import { trainConfigSchema } from '../train/index.ts';
 import { applyOverrides } from './overrides.ts';
 
-export const recipeSchema = z.strictObject({
-  /** names the run directory: letters, digits, `.`, `_` and `-` */
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, { message: 'use letters, digits, ".", "_" and "-"' }),
-  seed: z.number().int().nonnegative().default(0),
-  data: prepareConfigSchema.optional(),
-  tokenizer: tokenizerConfigSchema.optional(),
-  model: modelConfigSchema.optional(),
-  train: trainConfigSchema.optional(),
-  evaluate: evaluateConfigSchema.optional(),
-  serve: serveConfigSchema.optional(),
-});
+export const recipeSchema = z
+  .strictObject({
+    /** names the run directory: letters, digits, `.`, `_` and `-` */
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, { message: 'use letters, digits, ".", "_" and "-"' }),
+    seed: z.number().int().nonnegative().default(0),
+    data: prepareConfigSchema.optional(),
+    tokenizer: tokenizerConfigSchema.optional(),
+    model: modelConfigSchema.optional(),
+    train: trainConfigSchema.optional(),
+    evaluate: evaluateConfigSchema.optional(),
+    serve: serveConfigSchema.optional(),
+  })
+  .superRefine(({ data, model, train }, context) => {
+    const fail = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path: ['train', ...path], message });
+    if (model && train && train.sequenceLength > model.maxSeqLen) {
+      const lengths = `${train.sequenceLength} tokens are more than model.maxSeqLen, ${model.maxSeqLen}`;
+      fail(['sequenceLength'], lengths);
+    }
+    for (const [i, { weights }] of (train?.phases ?? []).entries()) {
+      const path = ['phases', i, 'weights'];
+      if (Object.values(weights).every((weight) => weight === 0)) fail(path, 'at least one must not be 0');
+      const domains = Object.keys(data?.domains ?? weights);
+      for (const name of Object.keys(weights)) {
+        if (!domains.includes(name))
+          fail([...path, name], `the data has no such domain; it has ${domains.join(', ')}`);
+      }
+    }
+  });
 
 export type Recipe = z.infer<typeof recipeSchema>;
 

@@ -14,7 +14,9 @@ export const phaseConfigSchema = z.strictObject({
 
 export const trainConfigSchema = z
   .strictObject({
-    duration: durationSchema,
+    duration: durationSchema.refine((text) => !text.endsWith('dur'), {
+      message: 'must be in step, tok, s, min or h: a run is no share of itself',
+    }),
     /** tokens a sequence */
     sequenceLength: positive,
     /** sequences an optimizer step */

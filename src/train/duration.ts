@@ -42,9 +42,13 @@ export function parseDuration(text: string): Duration {
 }
 
 /** In a recipe: text that {@link parseDuration} reads. */
-export const durationSchema = z.string().regex(PATTERN, {
-  message: 'write a number and a unit: 2000step, 10Mtok, 15min, 90s or 0.1dur (share of the run)',
-});
+export const durationSchema = z
+  .string()
+  .regex(PATTERN, {
+    message: 'write a number and a unit: 2000step, 10Mtok, 15min, 90s or 0.1dur (share of the run)',
+    abort: true,
+  })
+  .refine((text) => parseDuration(text).value > 0, { message: 'must be more than 0' });
 
 /** How far `position` is, in the duration's unit. */
 export function measure(duration: Duration, position: Position): number {

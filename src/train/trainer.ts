@@ -54,9 +54,6 @@ export class Trainer {
     const { model, config, start } = options;
     this.options = options;
     this.duration = parseDuration(config.duration);
-    if (this.duration.unit === 'dur') {
-      throw new DabarexError('config_invalid', 'train.duration must be in step, tok, s, min or h.', {});
-    }
     this.tape = new Tape(model.kernels);
     const logged = {
       flopsPerToken: flopsPerToken(model.config, config.sequenceLength).training,

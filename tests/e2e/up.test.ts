@@ -9,9 +9,17 @@ import { type RunningCommand, Workplace } from './tiny-run.ts';
 const place = new Workplace();
 afterAll(() => place.close());
 
+/** Long enough to look at the page while it trains, and for the model to have learned the words. */
+const longer = {
+  duration: '200step',
+  evalInterval: '1dur',
+  sampleInterval: '1dur',
+  checkpointInterval: '1dur',
+};
+
 describe('dabarex up with its server', () => {
   it('shows the run from its start, then streams from the model, and ends by Ctrl-C', async () => {
-    const recipe = place.recipe('served', { train: { duration: '300step' } });
+    const recipe = place.recipe('served', { train: longer });
     const command = place.start('up', recipe, '--threads', '1');
     const url = await addressOf(command);
     expect((await fetch(`${url}/health`)).status).toBe(503);

@@ -1,5 +1,6 @@
 /** The stage `train` of a run: from its newest checkpoint, or from the start, to the end of its duration. */
 import { join } from 'node:path';
+import { DabarexError } from '../../base/index.ts';
 import {
   completeModelConfig,
   countParameters,
@@ -32,6 +33,7 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
   const kernels = createKernels({ threads: session.threads });
   const precision = resolvePrecision(kernels, config.precision);
   const modelConfig = completeModelConfig(requirePart(recipe, 'model'), data.tokenizer.vocabSize);
+  checkPrompts(config.prompts, data, modelConfig);
   const parts = createParts(session, data, modelConfig, kernels, precision);
   const resume = findResumePoint(run.path);
   if (resume?.reason) session.log(`Falling back to ${resume.dir}: ${resume.reason}`);
@@ -62,6 +64,24 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
     });
   } finally {
     parts.data.close();
+  }
+}
+
+/** Before hours of training rather than at the first sample. */
+function checkPrompts(
+  prompts: readonly string[],
+  { tokenizer }: TokenData,
+  { maxSeqLen }: ModelConfig,
+): void {
+  for (const [i, prompt] of prompts.entries()) {
+    const { length } = tokenizer.encode(prompt);
+    if (length < maxSeqLen) continue;
+    throw new DabarexError(
+      'context_length_exceeded',
+      `train.prompts.${i} has ${length} tokens; the model’s context is ${maxSeqLen} tokens, prompt and ` +
+        'sample together. Shorten the prompt.',
+      { prompt: i, length, maxSeqLen },
+    );
   }
 }
 
