@@ -43,7 +43,7 @@ float soften(float* row, Window w, int64_t filled, float scale, Softmax& state) 
   const int64_t clear = unmasked(w), count = w.high + 1;
   for (int64_t j = 0; j < clear; j += W) top = vmax(top, load(row + j) * scale);
   for (int64_t j = clear; j < count; j += W) top = vmax(top, masked(row, j, w, scale));
-  const float highest = fmaxf(state.peak, reduce_max(top));
+  const float reached = reduce_max(top), highest = reached > state.peak ? reached : state.peak;
   if (!(highest > kMasked)) {
     for (int64_t j = 0; j < filled; j += W) store(row + j, vf{});
     return 1.0f;
@@ -58,14 +58,15 @@ float soften(float* row, Window w, int64_t filled, float scale, Softmax& state) 
       p1 = vexp_of_low(load(row + j + W) * scale - shift);
     } else {
       p0 = vexp_of_low(masked(row, j, w, scale) - shift);
-      p1 = vexp_of_low(masked(row, j + W, w, scale) - shift);
+      p1 = j + W < count ? vexp_of_low(masked(row, j + W, w, scale) - shift) : vf{};
     }
     sum += p0;
     sum += p1;
     store_elements<P>(row, j, p0, p1);
   }
   for (; j < filled; j += kPanel) store_elements<P>(row, j, vf{}, vf{});
-  const float rescale = highest > state.peak ? vexp_of_low(splat(state.peak - highest))[0] : 1.0f;
+  const bool seen = state.total > 0.0f;  // else nothing was summed yet
+  const float rescale = seen && highest > state.peak ? vexp_of_low(splat(state.peak - highest))[0] : 1.0f;
   state.total = state.total * rescale + reduce_add(sum);
   state.peak = highest;
   return rescale;
