@@ -81,7 +81,11 @@ struct Heads {
 // Rows [first, first + count) as elements, at a row stride of kRowStride.
 template <typename P>
 void copy_rows(float* out, Columns x, int64_t first, int64_t count, int64_t dim) {
-  for (int64_t r = 0; r < count; r++) copy_row<P>(out + r * kRowStride, x.row(first + r), dim, P::kRounded);
+  for (int64_t r = 0; r < count; r++) {
+    if (r + 8 < count)  // short pieces of long rows, which the hardware does not foresee
+      for (int64_t i = 0; i < dim; i += 16) __builtin_prefetch(x.row(first + r + 8) + i);
+    copy_row<P>(out + r * kRowStride, x.row(first + r), dim, P::kRounded);
+  }
 }
 
 // Panels [dim / kPanel][count elements][kPanel] of the rows' columns, zeros past dim.
