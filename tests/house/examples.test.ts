@@ -25,5 +25,10 @@ describe('examples', () => {
       cwd: repository,
     });
     expect(stdout).not.toBe('');
+    if (path.endsWith('04-train-moe.ts')) {
+      const losses = [...stdout.matchAll(/"loss_train_nats":([\d.]+)/g)].map((match) => Number(match[1]));
+      expect(losses.length).toBeGreaterThan(2);
+      expect(losses.at(-1)).toBeLessThan(losses[0]! / 2);
+    }
   });
 });
