@@ -100,6 +100,7 @@ void gemm_transposed_with(float* c, const float* a, const float* b, const int32_
   if (m == 0 || n == 0) return;
   constexpr int per = P::kPerElement;
   const int64_t tiles = ceil_div(m, kTile), panels = ceil_div(n, kPanel);
+  const int64_t height = ceil_div(m, tiles);  // even tiles: one of two rows would wait for its own sums
   const int64_t most = offsets[groups] / per + groups;  // elements of all groups, at most
   float* shared_a = static_cast<float*>(memory::scratch(Slot::shared, (most * (tiles * kTile + panels * kPanel) + 2 * W) * 4));
   float* shared_b = shared_a + most * tiles * kTile + W;
@@ -114,7 +115,8 @@ void gemm_transposed_with(float* c, const float* a, const float* b, const int32_
     const int64_t index = piece % (tiles + panels);
     const bool is_tile = index < tiles;
     const int64_t width = is_tile ? kTile : kPanel, ld = is_tile ? m : n;
-    const int64_t first = (is_tile ? index : index - tiles) * width, count = min64(width, ld - first);
+    const int64_t first = is_tile ? index * height : (index - tiles) * kPanel;
+    const int64_t count = min64(is_tile ? height : kPanel, ld - first);
     float* to = is_tile ? group.a + index * group.elements * kTile : group.b + (index - tiles) * group.elements * kPanel;
     const float* from = (is_tile ? a : b) + group.first_row * ld + first;
     for (int64_t e = 0; e < group.elements; e++, from += per * ld, to += width) {
@@ -142,9 +144,9 @@ void gemm_transposed_with(float* c, const float* a, const float* b, const int32_
       const int64_t depth = min64(kDepth, group.elements - e);
       for (int64_t panel = panel0; panel < panel1; panel++)
         for (int64_t tile = tile0; tile < tile1; tile++)
-          micro_kernel<P, 1, kTile>(min64(kTile, m - tile * kTile), n - panel * kPanel)(
+          micro_kernel<P, 1, kTile>(min64(height, m - tile * height), n - panel * kPanel)(
               depth, group.a + (tile * group.elements + e) * kTile, group.b + (panel * group.elements + e) * kPanel,
-              c + (g * m + tile * kTile) * n + panel * kPanel, n, accumulate || e > 0, min64(kPanel, n - panel * kPanel));
+              c + (g * m + tile * height) * n + panel * kPanel, n, accumulate || e > 0, min64(kPanel, n - panel * kPanel));
     }
   });
 }
