@@ -2,6 +2,7 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pc from 'picocolors';
+import { DabarexError } from '../base/index.ts';
 import { type NpmOptions, readNpmConfig } from '../storage/index.ts';
 
 /** Repeats of a signal within this time are one interruption: a terminal and npm may both deliver the same Ctrl-C. */
@@ -54,6 +55,11 @@ export function createContext(): CliContext {
     print: (line = '') => process.stdout.write(`${line}\n`),
     printJson: (value) => process.stdout.write(`${JSON.stringify(value)}\n`),
   };
+}
+
+/** Whether a command ended with `error` because the user interrupted it; an error with a code is a failure even then. */
+export function isInterruption(error: unknown, context: CliContext): boolean {
+  return context.interrupted.aborted && !(error instanceof DabarexError);
 }
 
 function watchSignals(controller: AbortController): void {

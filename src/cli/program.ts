@@ -15,7 +15,7 @@ import { serveCommand } from './commands/serve.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
 import { trainCommand } from './commands/train.ts';
 import { upCommand } from './commands/up.ts';
-import type { CliContext } from './context.ts';
+import { type CliContext, isInterruption } from './context.ts';
 import { examples } from './help.ts';
 
 /** Makes one command; every file of commands/ exports one. Its action may set `process.exitCode` itself. */
@@ -76,7 +76,10 @@ function everyCommand(command: Command, visit: (command: Command) => void): void
 
 function reportError(error: unknown, args: readonly string[], context: CliContext): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (context.interrupted.aborted && !(error instanceof DabarexError)) return 130;
+  if (isInterruption(error, context)) {
+    context.stderr.write('Interrupted. The same command continues where it stopped.\n');
+    return 130;
+  }
   const { red } = context.colors;
   const debug = args.includes('--debug');
   if (error instanceof DabarexError) {

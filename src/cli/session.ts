@@ -1,9 +1,7 @@
 /** A run at work: its directory, its recipe, and how its progress is shown on the terminal and on the page. */
-import { copyFileSync, existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { DabarexError, type OnProgress, type Progress } from '../base/index.ts';
-import { RunDirectory, type Stage } from '../runs/index.ts';
-import type { CliContext } from './context.ts';
+import { RunDirectory, type RunEventBody, type Stage } from '../runs/index.ts';
+import { type CliContext, isInterruption } from './context.ts';
 import { formatSeconds } from './output.ts';
 import { createProgressDisplay, type ProgressDisplay } from './progress.ts';
 import type { Recipe } from './recipe.ts';
@@ -22,6 +20,11 @@ export interface RunSession {
   stage<T>(stage: Stage, details: Record<string, unknown>, work: () => Promise<T>): Promise<T>;
 }
 
+export interface WithRunOptions {
+  /** false: work that only looks at a run; its events, and so its state, stay as they are. Default true. */
+  readonly recorded?: boolean;
+}
+
 /**
  * Opens the run of a recipe and works on it: events say how it began and ended, the lock and the terminal are given
  * back whatever happens.
@@ -32,19 +35,29 @@ export async function withRun<T>(
   threads: number,
   context: CliContext,
   work: (session: RunSession) => Promise<T>,
+  { recorded = true }: WithRunOptions = {},
 ): Promise<T> {
   const plain = JSON.parse(JSON.stringify(recipe));
   const options = { runsDir: context.runsDir, name: recipe.name, recipe: plain, now: context.now };
   const run = RunDirectory.open({ ...options, mayDiffer: ['serve', 'evaluate'] });
   const display = createProgressDisplay(context.stderr, context.now);
+  const record: RecordEvent = (event) => {
+    if (recorded) run.appendEvent(event);
+  };
   try {
     const begun = run.readEvents().values.length > 0;
-    run.appendEvent({ type: begun ? 'run_resumed' : 'run_started' });
-    const result = await work(createSession(recipe, threads, context, run, display));
-    run.appendEvent({ type: context.interrupted.aborted ? 'run_interrupted' : 'run_completed' });
+    record({ type: begun ? 'run_resumed' : 'run_started' });
+    const result = await work(createSession(recipe, threads, context, run, display, record));
+    record({ type: context.interrupted.aborted ? 'run_interrupted' : 'run_completed' });
     return result;
   } catch (error) {
-    recordFailure(run, error, context);
+    if (isInterruption(error, context)) record({ type: 'run_interrupted' });
+    else {
+      const code = error instanceof DabarexError ? error.code : 'internal';
+      const message = error instanceof Error ? error.message : String(error);
+      record({ type: 'run_failed', code, message });
+      run.log(`failed: ${message}`);
+    }
     throw error;
   } finally {
     display.stop();
@@ -52,12 +65,15 @@ export async function withRun<T>(
   }
 }
 
+type RecordEvent = (event: RunEventBody) => void;
+
 function createSession(
   recipe: Recipe,
   threads: number,
   context: CliContext,
   run: RunDirectory,
   display: ProgressDisplay,
+  record: RecordEvent,
 ): RunSession {
   const report = (progress: Progress, note?: string) => {
     display.update(progress, note);
@@ -76,31 +92,14 @@ function createSession(
     onProgress: (progress) => report(progress),
     log,
     async stage(stage, details, work) {
-      run.appendEvent({ type: 'stage_started', stage, ...details });
+      record({ type: 'stage_started', stage, ...details });
       const started = context.now();
       const result = await work();
-      if (context.interrupted.aborted && stage !== 'serve') return result;
+      if (context.interrupted.aborted) return result;
       const seconds = (context.now() - started) / 1000;
-      run.appendEvent({ type: 'stage_completed', stage, seconds });
+      record({ type: 'stage_completed', stage, seconds });
       run.log(`${stage} took ${formatSeconds(seconds)}`);
       return result;
     },
   };
-}
-
-function recordFailure(run: RunDirectory, error: unknown, context: CliContext): void {
-  if (context.interrupted.aborted) {
-    run.appendEvent({ type: 'run_interrupted' });
-    return;
-  }
-  const code = error instanceof DabarexError ? error.code : 'internal';
-  const message = error instanceof Error ? error.message : String(error);
-  run.appendEvent({ type: 'run_failed', code, message });
-  run.log(`failed: ${message}`);
-}
-
-/** Puts a file into the run directory under its own name, unless the same is there. */
-export function copyIntoRun(session: RunSession, path: string, name: string): void {
-  const target = join(session.run.path, name);
-  if (!existsSync(target)) copyFileSync(path, target);
 }

@@ -1,6 +1,7 @@
 /** The main job as a user meets it: one command, the page from its start, the model at its end. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -134,6 +135,36 @@ describe('dabarex up --no-serve', () => {
     for (const type of ['run_started', 'sample', 'checkpoint_saved', 'evaluation', 'run_completed']) {
       expect(types).toContain(type);
     }
+  });
+});
+
+describe('a finished run', () => {
+  it('is looked at by eval without a word in its events', async () => {
+    const before = place.lines('batch', 'events');
+    const { code, stdout } = await place.call('eval', 'batch', '--tokens', '256', '--threads', '1', '--json');
+    expect(code).toBe(0);
+    expect(Object.keys(JSON.parse(stdout).domains).sort()).toEqual(['notes', 'prose']);
+    expect(place.lines('batch', 'events')).toEqual(before);
+  });
+
+  it('is evaluated again where its evaluation is damaged, or of another number of tokens', async () => {
+    const path = place.run('batch', 'evaluation.json');
+    const whole = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, '{"step":');
+    expect((await place.call('up', 'batch.yaml', '--no-serve')).code).toBe(0);
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual(whole);
+    const fewer = ['--set', 'evaluate.maxTokens=64'];
+    expect((await place.call('up', 'batch.yaml', '--no-serve', ...fewer)).code).toBe(0);
+    const part = JSON.parse(readFileSync(path, 'utf8'));
+    expect(part.maxTokens).toBe(64);
+    expect(part.domains.prose.loss_nats).not.toBe(whole.domains.prose.loss_nats);
+  });
+
+  it('does not go on with another tokenizer when its text has changed', async () => {
+    appendFileSync(join(place.dir, 'notes.txt'), 'zebra quartz vexes jumbo '.repeat(400));
+    const { code, stderr } = await place.call('up', 'batch.yaml', '--no-serve');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/error\[checkpoint_mismatch\]: .*another tokenizer/);
   });
 });
 

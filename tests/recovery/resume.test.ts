@@ -135,7 +135,10 @@ describe('a run interrupted by SIGINT', () => {
     const args = ['up', recipe, '--no-serve', '--threads', '1'];
     const command = place.start(...args);
     await command.until(() => place.lines('tiny', 'events').length > 0);
-    expect(await command.kill('SIGINT')).toMatchObject({ code: 130 });
+    const interrupted = await command.kill('SIGINT');
+    expect(interrupted.code).toBe(130);
+    expect(interrupted.stderr).toContain('Interrupted.');
+    expect(place.lines('tiny', 'events').at(-1)).toMatchObject({ type: 'run_interrupted' });
     expect((await place.call(...args)).code).toBe(0);
     expectSame(tracesOf(place), expected);
   });

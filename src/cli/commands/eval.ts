@@ -9,7 +9,7 @@ import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
 import { recipeSchema } from '../recipe.ts';
 import { positive } from '../sampling.ts';
-import { withRun } from '../session.ts';
+import { type RunSession, withRun } from '../session.ts';
 import { prepareTokenData } from '../stages/data.ts';
 import { compareWithXz, evaluateDomains, evaluationTable } from '../stages/evaluation.ts';
 
@@ -43,7 +43,7 @@ async function evaluate(name: string, options: EvalOptions, context: CliContext)
   const threads = options.threads ?? context.threads;
   const { dir } = findModelFolder(name, context);
   context.watchInterrupts();
-  const domains = await withRun(recipe, threads, context, async (session) => {
+  const work = async (session: RunSession) => {
     const data = await prepareTokenData(session);
     const { model } = loadModelFolder(dir, { threads, precision: 'auto' });
     const results = await evaluateDomains(model, data, {
@@ -52,8 +52,10 @@ async function evaluate(name: string, options: EvalOptions, context: CliContext)
       signal: context.interrupted,
       onTokens: (domain, done) => session.report({ stage: `eval ${domain}`, done, total: 0, unit: 'tokens' }),
     });
+    context.interrupted.throwIfAborted();
     return compareWithXz(results, data);
-  });
+  };
+  const domains = await withRun(recipe, threads, context, work, { recorded: false });
   if (options.json) context.printJson({ run: path, model: dir, domains });
   else context.print(evaluationTable(domains));
 }

@@ -51,9 +51,8 @@ async function up(path: string, options: UpOptions, context: CliContext): Promis
     const threads = options.threads ?? context.threads;
     if (front) context.print(`${recipe.name}: ${front.listening.url}`);
     await withRun(recipe, threads, context, makeModel);
-    if (context.interrupted.aborted) {
-      context.stderr.write('Interrupted. The same command continues from the last checkpoint.\n');
-    } else if (front) await serve(recipe, front, threads, context);
+    context.interrupted.throwIfAborted();
+    if (front) await serve(recipe, front, threads, context);
   } finally {
     await front?.listening.close();
   }

@@ -1,5 +1,8 @@
 /** The stages before training: clean documents, the tokenizer, token shards. Each is reused when it is there already. */
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DabarexError, writeFileAtomic } from '../../base/index.ts';
+import { latestCheckpoint } from '../../checkpoint/index.ts';
 import {
   prepareCorpus,
   type ShardsManifest,
@@ -10,7 +13,7 @@ import type { Tokenizer } from '../../tokenizer/index.ts';
 import type { TrainConfig } from '../../train/index.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { requirePart } from '../recipe.ts';
-import { copyIntoRun, type RunSession } from '../session.ts';
+import type { RunSession } from '../session.ts';
 
 export interface TokenData {
   readonly documentsDir: string;
@@ -41,7 +44,7 @@ export async function prepareTokenData(session: RunSession): Promise<TokenData> 
     trainCorpusTokenizer(requirePart(recipe, 'tokenizer'), { documentsDir, outDir, onProgress }),
   );
   signal.throwIfAborted();
-  copyIntoRun(session, path, 'tokenizer.json');
+  keepTokenizer(session.run.path, path);
   const shards = await session.stage('shards', {}, () =>
     tokenizeCorpus({
       documentsDir,
@@ -54,6 +57,26 @@ export async function prepareTokenData(session: RunSession): Promise<TokenData> 
     }),
   );
   return { documentsDir, tokenizer, shardsDir: shards.shardsDir, manifest: shards.manifest };
+}
+
+/**
+ * Puts the tokenizer into the run directory.
+ * @throws checkpoint_mismatch where the run has checkpoints made with another, because its sources have changed
+ */
+function keepTokenizer(runDir: string, path: string): void {
+  const target = join(runDir, 'tokenizer.json');
+  const bytes = readFileSync(path);
+  if (existsSync(target) && readFileSync(target).equals(bytes)) return;
+  const checkpoint = latestCheckpoint(runDir);
+  if (checkpoint && !readFileSync(join(checkpoint.dir, 'tokenizer.json')).equals(bytes)) {
+    throw new DabarexError(
+      'checkpoint_mismatch',
+      `${checkpoint.dir} was made with another tokenizer than the sources give now: a source without "integrity" has ` +
+        'changed. Bring the old text back, or train under another name (--set name=...).',
+      { dir: checkpoint.dir, tokenizer: path },
+    );
+  }
+  writeFileAtomic(target, bytes);
 }
 
 /** Bytes of text a training token stands for, over the whole run: domains by their weights in every phase. */

@@ -1,6 +1,7 @@
 /** Held-out text of every domain: bits per byte of a model, beside what `xz -9e` makes of the same bytes. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { writeFileAtomic } from '../../base/index.ts';
 import { evaluatePerplexity, xzSizeBytes } from '../../evaluate/index.ts';
 import type { Transformer } from '../../model/index.ts';
@@ -13,6 +14,19 @@ import type { TokenData } from './data.ts';
 const SEQUENCES = 16;
 
 export type Evaluation = Readonly<Record<string, DomainEvaluation>>;
+
+const storedSchema = z.object({
+  step: z.number(),
+  maxTokens: z.number().optional(),
+  domains: z.record(
+    z.string(),
+    z.object({
+      loss_nats: z.number(),
+      bits_per_byte: z.number(),
+      xz_bits_per_byte: z.number().optional(),
+    }),
+  ),
+});
 
 export interface EvaluateOptions {
   readonly sequenceLength: number;
@@ -55,7 +69,7 @@ export async function compareWithXz(results: Evaluation, data: TokenData): Promi
   return compared;
 }
 
-/** The stage `evaluate` of a run: all held-out text, once; reused when it was done for this step. */
+/** The stage `evaluate` of a run: its held-out text, once; reused when it was done for this step and as many tokens. */
 export async function evaluateRun(
   session: RunSession,
   model: Transformer,
@@ -63,11 +77,10 @@ export async function evaluateRun(
   step: number,
 ): Promise<Evaluation> {
   const path = join(session.run.path, 'evaluation.json');
-  if (existsSync(path)) {
-    const stored = JSON.parse(readFileSync(path, 'utf8')) as { step: number; domains: Evaluation };
-    if (stored.step === step) return stored.domains;
-  }
-  const maxTokens = session.recipe.evaluate?.maxTokens ?? Number.POSITIVE_INFINITY;
+  const limit = session.recipe.evaluate?.maxTokens;
+  const stored = readStored(path);
+  if (stored?.step === step && stored.maxTokens === limit) return stored.domains;
+  const maxTokens = limit ?? Number.POSITIVE_INFINITY;
   const total = Object.values(data.manifest.domains).reduce(
     (sum, { heldout }) => sum + Math.min(maxTokens, heldout.samples * (data.manifest.sampleTokens - 1)),
     0,
@@ -87,10 +100,20 @@ export async function evaluateRun(
     session.context.interrupted.throwIfAborted();
     session.report({ stage: 'evaluate', done: total, total, unit: 'tokens' });
     const domains = await compareWithXz(results, data);
-    writeFileAtomic(path, `${JSON.stringify({ step, domains }, null, 2)}\n`);
+    writeFileAtomic(path, `${JSON.stringify({ step, maxTokens: limit, domains }, null, 2)}\n`);
     session.run.appendEvent({ type: 'evaluation', step, domains });
     return domains;
   });
+}
+
+/** The evaluation kept in a run; undefined where there is none that can be read: it is then made again. */
+function readStored(path: string): z.infer<typeof storedSchema> | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    return storedSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The table for people. */
