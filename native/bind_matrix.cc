@@ -23,12 +23,18 @@ napi_value pack(Arguments& a, const KernelTable& table) {
   return nullptr;
 }
 
+// Rows are counted in 32 bits, as offsets are.
+int32_t rows_of(const Arguments& a, int64_t rows) {
+  if (rows > INT32_MAX) a.fail("more than 2^31 - 1 rows");
+  return static_cast<int32_t>(rows);
+}
+
 // (c, a, packed x5, m, accumulate)
 napi_value gemm_packed(Arguments& a, const KernelTable& table) {
   const PackedMatrix packed = packed_at(a, table, 2);
   const int64_t m = a.size(7, "m");
   if (packed.groups != 1) a.fail("B must have one group");
-  const int32_t offsets[2] = {0, static_cast<int32_t>(m)};
+  const int32_t offsets[2] = {0, rows_of(a, m)};
   float* c = a.f32(0, "c", m * packed.n);
   table.matrix.grouped_gemm_packed(c, a.f32(1, "a", m * packed.k), packed, offsets, a.flag(8));
   return nullptr;
@@ -59,6 +65,8 @@ napi_value grouped_gemm_transposed(Arguments& a, const KernelTable& table) {
 // (c, a, b, m, n, k, transA, transB, accumulate, bf16)
 napi_value gemm(Arguments& a, const KernelTable& table) {
   const GemmShape shape{a.size(3, "m"), a.size(4, "n"), a.size(5, "k"), a.flag(6), a.flag(7), a.flag(8), a.flag(9)};
+  rows_of(a, shape.m);
+  rows_of(a, shape.k);
   float* c = a.f32(0, "c", shape.m * shape.n);
   const float* left = a.f32(1, "a", shape.m * shape.k);
   table.matrix.gemm(c, left, a.f32(2, "b", shape.k * shape.n), shape);
