@@ -1,7 +1,7 @@
 /** `dabarex generate`: text from a model, streamed to standard output. */
 import { Command } from 'commander';
 import type { FinishReason, Usage } from '../../infer/index.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, isInterruption } from '../context.ts';
 import { startEngine } from '../engine.ts';
 import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
@@ -49,11 +49,16 @@ async function generate(
     let end: { reason: FinishReason; usage: Usage } | undefined;
     const request = { prompt: { text: prompt }, ...samplingOf(options) };
     if (!options.json) context.stdout.write(prompt);
-    for await (const event of engine.generate(request, context.interrupted)) {
-      if (event.type === 'delta') {
-        text += event.text;
-        if (!options.json) context.stdout.write(event.text);
-      } else if (event.type === 'finished') end = { reason: event.reason, usage: event.usage };
+    try {
+      for await (const event of engine.generate(request, context.interrupted)) {
+        if (event.type === 'delta') {
+          text += event.text;
+          if (!options.json) context.stdout.write(event.text);
+        } else if (event.type === 'finished') end = { reason: event.reason, usage: event.usage };
+      }
+    } catch (error) {
+      // What was generated before Ctrl-C stands; there is nothing to continue.
+      if (!isInterruption(error, context)) throw error;
     }
     if (options.json) context.printJson({ prompt, text, ...end });
     else context.print();
