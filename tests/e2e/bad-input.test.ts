@@ -198,6 +198,15 @@ describe('a finished run', () => {
     },
   );
 
+  it('is not continued on a text that has changed since', async () => {
+    const path = join(place.dir, 'prose.txt');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('bridge', 'bridle'));
+    expectError(await again(), 'checkpoint_mismatch', /old text back/);
+    writeFileSync(path, text);
+    expect((await again()).stderr).toContain('Training is complete');
+  });
+
   it('as a model folder with weights cut short is not loaded', async () => {
     const folder = join(place.dir, 'folder');
     cpSync(latest(), folder, { recursive: true });

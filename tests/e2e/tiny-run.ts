@@ -130,7 +130,7 @@ export class RunningCommand {
   async until(condition: () => unknown): Promise<void> {
     while (!condition()) {
       if (!this.isRunning) throw new Error(`ended too early: ${this.stderr}${this.stdout}`);
-      await sleep(2);
+      await sleep(1);
     }
   }
 

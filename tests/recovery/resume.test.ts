@@ -70,7 +70,7 @@ describe('a run killed by SIGKILL', () => {
     const rng = new Rng(2024);
     const start = () => place.start('up', recipe, '--no-serve', '--threads', '2');
     const inPreparation = start();
-    await inPreparation.until(() => existsSync(join(place.dataDir)));
+    await inPreparation.until(() => existsSync(place.dataDir));
     await inPreparation.kill('SIGKILL');
     for (const share of [0.1, 0.4, 0.7]) {
       const step = Math.round(STEPS * (share + 0.2 * rng.uniform()));
@@ -85,16 +85,18 @@ describe('a run killed by SIGKILL', () => {
 
   it('while it writes checkpoints, continues from a whole one', async () => {
     const place = open();
-    const recipe = place.recipe('tiny', {});
+    const recipe = place.recipe('tiny');
     const start = () => place.start('up', recipe, '--no-serve', '--threads', '1');
     const halfWritten = () => temporaries(place).length > 0;
-    for (let kills = 0; kills < 3; kills++) {
+    let landed = 0; // a signal may also arrive just after the last rename
+    for (let kills = 0; kills < 6 && landed < 2; kills++) {
       const command = start();
       const before = newestStep(place);
       await command.until(() => temporaries(place).some((name) => stepOf(name) > before));
       await command.kill('SIGKILL');
-      expect(halfWritten()).toBe(true);
+      if (halfWritten()) landed++;
     }
+    expect(landed).toBeGreaterThan(0);
     expect(await start().ended).toMatchObject({ code: 0 });
     expect(halfWritten()).toBe(false);
     expectSame(tracesOf(place), expected);

@@ -26,6 +26,8 @@ export interface TrainingParts {
   readonly optimizer: Optimizer;
   readonly data: StreamingDataset;
   readonly tokenizer: Tokenizer;
+  /** stands for the documents and the tokenizer behind `data` */
+  readonly dataKey: string;
 }
 
 const finite = z.number();
@@ -36,6 +38,7 @@ const stateSchema = z.strictObject({
   trainingSeconds: z.number().nonnegative(),
   progress: z.number().min(0).max(1),
   data: z.custom<StreamingState>((value) => typeof value === 'object' && value !== null),
+  dataKey: z.string(),
   unlogged: z.array(
     z.strictObject({
       lossNats: finite,
@@ -55,6 +58,7 @@ export interface ResumePoint extends Position {
   /** why it is not the newest checkpoint */
   readonly reason?: string;
   readonly data: StreamingState;
+  readonly dataKey: string;
   readonly unlogged: readonly StepResult[];
 }
 
@@ -65,7 +69,7 @@ export function saveTraining(
   { position, unlogged }: Pick<TrainingState, 'position' | 'unlogged'>,
   keepLast: number,
 ): string {
-  const { model, optimizer, data, tokenizer } = parts;
+  const { model, optimizer, data, tokenizer, dataKey } = parts;
   const dir = saveCheckpoint(runDir, position.step, (folder) => {
     saveModelFolder(folder, model, tokenizer);
     const training = join(folder, 'training');
@@ -78,7 +82,7 @@ export function saveTraining(
     }));
     writeSafetensors(join(training, 'optimizer.safetensors'), arrays);
     const steps = unlogged.map((each) => ({ ...each, expertCounts: each.expertCounts.map((n) => [...n]) }));
-    const state = { ...position, data: data.state(), unlogged: steps };
+    const state = { ...position, data: data.state(), dataKey, unlogged: steps };
     writeFileAtomic(join(training, 'state.json'), `${JSON.stringify(state)}\n`);
   });
   pruneCheckpoints(runDir, keepLast);
@@ -115,7 +119,8 @@ function readState(dir: string, path: string): z.infer<typeof stateSchema> {
 }
 
 /** Fills model, optimizer and data from a checkpoint. @throws checkpoint_mismatch, safetensors_invalid */
-export function restoreTraining({ dir, data: state }: ResumePoint, parts: TrainingParts): void {
+export function restoreTraining({ dir, data: state, dataKey }: ResumePoint, parts: TrainingParts): void {
+  if (dataKey !== parts.dataKey) throw otherData(dir);
   readWeights(parts.model, join(dir, 'model.safetensors'));
   const path = join(dir, 'training', 'optimizer.safetensors');
   const file = readSafetensors(path);
@@ -126,4 +131,13 @@ export function restoreTraining({ dir, data: state }: ResumePoint, parts: Traini
     file.close();
   }
   parts.data.restore(state);
+}
+
+function otherData(dir: string): DabarexError {
+  return new DabarexError(
+    'checkpoint_mismatch',
+    `${dir} was trained on other text or with another tokenizer than the recipe’s sources give now, so a file of them has ` +
+      'changed. Put the old text back to continue, or give the run on the new text another name.',
+    { dir },
+  );
 }

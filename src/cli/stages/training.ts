@@ -105,7 +105,7 @@ function createParts(
     seed: recipe.seed,
     endOfText: data.tokenizer.endOfTextId,
   });
-  return { model, optimizer, data: stream, tokenizer: data.tokenizer };
+  return { model, optimizer, data: stream, tokenizer: data.tokenizer, dataKey: data.manifest.key };
 }
 
 function describe(
