@@ -120,7 +120,7 @@ function readState(dir: string, path: string): z.infer<typeof stateSchema> {
 
 /** Fills model, optimizer and data from a checkpoint. @throws checkpoint_mismatch, safetensors_invalid */
 export function restoreTraining({ dir, data: state, dataKey }: ResumePoint, parts: TrainingParts): void {
-  if (dataKey !== parts.dataKey) throw otherData(dir);
+  if (dataKey !== parts.dataKey) throw otherDataError(dir);
   readWeights(parts.model, join(dir, 'model.safetensors'));
   const path = join(dir, 'training', 'optimizer.safetensors');
   const file = readSafetensors(path);
@@ -133,7 +133,8 @@ export function restoreTraining({ dir, data: state, dataKey }: ResumePoint, part
   parts.data.restore(state);
 }
 
-function otherData(dir: string): DabarexError {
+/** What is thrown when a checkpoint and the data at hand do not belong together. */
+export function otherDataError(dir: string): DabarexError {
   return new DabarexError(
     'checkpoint_mismatch',
     `${dir} was trained on other text or with another tokenizer than the recipe’s sources give now, so a file of them has ` +

@@ -1,7 +1,7 @@
 /** The stages before training: clean documents, the tokenizer, token shards. Each is reused when it is there already. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DabarexError, writeFileAtomic } from '../../base/index.ts';
+import { writeFileAtomic } from '../../base/index.ts';
 import { latestCheckpoint } from '../../checkpoint/index.ts';
 import {
   prepareCorpus,
@@ -14,6 +14,7 @@ import type { TrainConfig } from '../../train/index.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
+import { otherDataError } from './checkpoints.ts';
 
 export interface TokenData {
   readonly documentsDir: string;
@@ -69,12 +70,7 @@ function keepTokenizer(runDir: string, path: string): void {
   if (existsSync(target) && readFileSync(target).equals(bytes)) return;
   const checkpoint = latestCheckpoint(runDir);
   if (checkpoint && !readFileSync(join(checkpoint.dir, 'tokenizer.json')).equals(bytes)) {
-    throw new DabarexError(
-      'checkpoint_mismatch',
-      `${checkpoint.dir} was made with another tokenizer than the sources give now: a source without "integrity" has ` +
-        'changed. Bring the old text back, or train under another name (--set name=...).',
-      { dir: checkpoint.dir, tokenizer: path },
-    );
+    throw otherDataError(checkpoint.dir);
   }
   writeFileAtomic(target, bytes);
 }
