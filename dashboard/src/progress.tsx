@@ -9,7 +9,6 @@ const STAGE_LABELS: readonly (readonly [Stage, string])[] = [
   ['shards', 'Shards'],
   ['train', 'Training'],
   ['evaluate', 'Evaluation'],
-  ['serve', 'Serving'],
 ];
 
 export function RunProgressPanel({ run, detail }: { run: LiveRun; detail: RunDetail | undefined }) {
