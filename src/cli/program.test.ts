@@ -46,6 +46,7 @@ describe('the command line', () => {
     [['modle'], /unknown command 'modle'[\s\S]*Did you mean model/],
     [['model', 'info', 'dbrx-9b', '--jsn'], /unknown option '--jsn'[\s\S]*Did you mean --json/],
     [['model', 'info'], /missing required argument/],
+    [['serve', 'quickstart', '--port', '99999'], /0 to 65535/],
   ])('%j is wrong usage: exit code 2 and the nearest word', async (args, message) => {
     const { code, stderr } = await run(args);
     expect(code).toBe(2);

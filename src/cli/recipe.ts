@@ -2,8 +2,8 @@
  * A whole recipe: the schemas of the components put together, and how a recipe file is found, extended and overridden.
  * Parts a command does not need may be missing: an architecture alone is a recipe too.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify, YAMLParseError } from 'yaml';
 import { z } from 'zod';
@@ -84,16 +84,28 @@ export function recipeToYaml(recipe: Recipe): string {
   return stringify(recipe);
 }
 
+const RECIPES = fileURLToPath(new URL('../../recipes', import.meta.url));
+
+/** Whether a recipe of this name comes with the package. */
+export function isRecipeName(text: string): boolean {
+  return /^[\w.-]+$/.test(text) && existsSync(join(RECIPES, `${text}.yaml`));
+}
+
 function findRecipe(path: string, cwd: string): string {
-  const own = fileURLToPath(new URL(`../../recipes/${path}.yaml`, import.meta.url));
+  const own = join(RECIPES, `${path}.yaml`);
   const given = isAbsolute(path) ? path : join(cwd, path);
   if (existsSync(given)) return given;
-  if (/^[\w.-]+$/.test(path) && existsSync(own)) return own;
+  if (isRecipeName(path)) return own;
   throw new DabarexError(
     'file_missing',
-    `There is no recipe at ${given}. Check the path; recipes/ holds the recipes that come with dabarex.`,
+    `There is no recipe at ${given}. Check the path, or name one that comes with dabarex: ${ownNames()}.`,
     { path: given },
   );
+}
+
+function ownNames(): string {
+  const files = existsSync(RECIPES) ? readdirSync(RECIPES) : [];
+  return files.map((file) => file.replace(/\.yaml$/, '')).join(', ');
 }
 
 /** The document of a file laid over those it extends. */
@@ -108,7 +120,7 @@ function readDocument(file: string, extendedBy: readonly string[]): Record<strin
   const { extends: base, ...own } = document;
   if (base === undefined) return own;
   if (typeof base !== 'string') throw invalid(file, '"extends" must be the path of a recipe beside it');
-  return merge(readDocument(join(dirname(file), base), [file, ...extendedBy]), own) as Record<
+  return merge(readDocument(resolve(dirname(file), base), [file, ...extendedBy]), own) as Record<
     string,
     unknown
   >;

@@ -44,6 +44,13 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** An option that is a TCP port; 0 asks for any. */
+export function portNumber(text: string): number {
+  const value = wholeNumber(text);
+  if (value > 65_535) throw new InvalidArgumentError('It must be 0 to 65535.');
+  return value;
+}
+
 function nonNegative(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !(value >= 0) || value === Infinity) {

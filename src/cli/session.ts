@@ -1,10 +1,12 @@
 /** A run at work: its directory, its recipe, and how its progress is shown on the terminal and on the page. */
+import { join } from 'node:path';
 import { DabarexError, type OnProgress, type Progress } from '../base/index.ts';
+import { listCheckpoints } from '../checkpoint/index.ts';
 import { RunDirectory, type RunEventBody, type Stage } from '../runs/index.ts';
 import { type CliContext, isInterruption } from './context.ts';
 import { formatSeconds } from './output.ts';
 import { createProgressDisplay, type ProgressDisplay } from './progress.ts';
-import type { Recipe } from './recipe.ts';
+import { type Recipe, recipeSchema } from './recipe.ts';
 
 export interface RunSession {
   readonly context: CliContext;
@@ -39,7 +41,8 @@ export async function withRun<T>(
 ): Promise<T> {
   const plain = JSON.parse(JSON.stringify(recipe));
   const options = { runsDir: context.runsDir, name: recipe.name, recipe: plain, now: context.now };
-  const run = RunDirectory.open({ ...options, mayDiffer: ['serve', 'evaluate'] });
+  const mayDiffer = hasTrained(context, recipe) ? ['serve', 'evaluate'] : Object.keys(recipeSchema.shape);
+  const run = RunDirectory.open({ ...options, mayDiffer });
   const display = createProgressDisplay(context.stderr, context.now);
   const record: RecordEvent = (event) => {
     if (recorded) run.appendEvent(event);
@@ -63,6 +66,11 @@ export async function withRun<T>(
     display.stop();
     run.close();
   }
+}
+
+/** Nothing is lost when a run that never reached a checkpoint takes another recipe: a mended one, mostly. */
+function hasTrained(context: CliContext, recipe: Recipe): boolean {
+  return listCheckpoints(join(context.runsDir, recipe.name)).length > 0;
 }
 
 type RecordEvent = (event: RunEventBody) => void;

@@ -98,12 +98,10 @@ export class Trainer {
       if (due(intervals.logPoint)) await this.logPoint();
       if (due(intervals.evaluate)) for (const callback of callbacks) await callback.evaluate?.(this.current);
       if (due(intervals.sample)) for (const callback of callbacks) await callback.sample?.(this.current);
-      if (due(intervals.checkpoint))
+      if (due(intervals.checkpoint) || signal?.aborted)
         for (const callback of callbacks) await callback.checkpoint?.(this.current);
     }
     const outcome = this.position.progress >= 1 ? 'completed' : 'interrupted';
-    if (outcome === 'interrupted')
-      for (const callback of callbacks) await callback.checkpoint?.(this.current);
     for (const callback of callbacks) await callback.fitEnd?.(this.current, outcome);
     return outcome;
   }

@@ -69,6 +69,14 @@ describe('a recipe', () => {
     });
   });
 
+  it('mended after a first try that failed is taken as it is now', async () => {
+    const change = { data: { domains: { prose: { sources: [{ url: 'file:lost.txt' }] } } } };
+    expectError(await up('e', change), 'source_not_found');
+    const second = await up('e', short);
+    expect(second.stderr).not.toContain('error[');
+    expect(second.code).toBe(0);
+  });
+
   it.each([
     ['a phase that names no domain', { phases: [{ fraction: 1, weights: { prosa: 1 } }] }, /prosa.*prose/],
     ['a phase without any weight', { phases: [{ fraction: 1, weights: { prose: 0 } }] }, /train\.phases\.0/],

@@ -1,5 +1,6 @@
 /** `dabarex eval`: a trained run against the held-out text of its recipe. */
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { parseConfig } from '../../base/index.ts';
 import { loadModelFolder } from '../../model/index.ts';
@@ -23,7 +24,7 @@ interface EvalOptions {
 export function evalCommand(context: CliContext): Command {
   return new Command('eval')
     .description('bits per byte of a run’s newest checkpoint on its held-out text, beside xz -9e')
-    .argument('<run>', 'the name of a run')
+    .argument('<run>', 'a run by name or folder')
     .option('--tokens <n>', 'of every domain; default: all', positive)
     .option('--threads <n>', 'default: all the machine offers', positive)
     .option('--json', 'one JSON object')
@@ -38,10 +39,11 @@ export function evalCommand(context: CliContext): Command {
 }
 
 async function evaluate(name: string, options: EvalOptions, context: CliContext): Promise<void> {
-  const path = join(context.runsDir, name);
+  const given = resolve(context.cwd, name);
+  const path = existsSync(join(given, 'recipe.yaml')) ? given : join(context.runsDir, name);
   const recipe = parseConfig(recipeSchema, readRecipe(path), join(path, 'recipe.yaml'));
   const threads = options.threads ?? context.threads;
-  const { dir } = findModelFolder(name, context);
+  const { dir } = findModelFolder(path, context);
   context.watchInterrupts();
   const work = async (session: RunSession) => {
     const data = await prepareTokenData(session);

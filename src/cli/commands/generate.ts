@@ -48,9 +48,9 @@ async function generate(
     let text = '';
     let end: { reason: FinishReason; usage: Usage } | undefined;
     const request = { prompt: { text: prompt }, ...samplingOf(options) };
-    if (!options.json) context.stdout.write(prompt);
     try {
       for await (const event of engine.generate(request, context.interrupted)) {
+        if (event.type === 'accepted' && !options.json) context.stdout.write(prompt);
         if (event.type === 'delta') {
           text += event.text;
           if (!options.json) context.stdout.write(event.text);

@@ -1,5 +1,5 @@
 /** `dabarex model info`: parameters, memory and FLOPs of a recipe's or a trained model, from its shape alone. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import {
@@ -16,7 +16,7 @@ import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
 import { formatBytes, formatCount, formatShort, formatTable } from '../output.ts';
 import { addSetOption } from '../overrides.ts';
-import { loadRecipe, requirePart } from '../recipe.ts';
+import { isRecipeName, loadRecipe, requirePart } from '../recipe.ts';
 
 interface InfoOptions {
   readonly json?: boolean;
@@ -28,7 +28,7 @@ interface InfoOptions {
 export function modelCommand(context: CliContext): Command {
   const info = new Command('info')
     .description('parameters, memory and FLOPs per token of a model; allocates no weights')
-    .argument('<model>', 'a recipe by file or name, a model folder, or the folder of a run')
+    .argument('<model>', 'a recipe by file or name, a model folder, or a run by folder or name')
     .option('--sequence-length <tokens>', 'sequence length for FLOPs; default: the model’s longest')
     .option('--json', 'one JSON object')
     .addHelpText(
@@ -51,9 +51,11 @@ export function modelCommand(context: CliContext): Command {
 
 /** Of a folder on disk, else of a recipe. */
 function findConfig(path: string, options: InfoOptions, context: CliContext) {
-  const given = resolve(context.cwd, path);
-  const isFolder = existsSync(given) && statSync(given).isDirectory();
-  if (isFolder && ['config.json', 'recipe.yaml'].some((file) => existsSync(join(given, file)))) {
+  const folders = [resolve(context.cwd, path), join(context.runsDir, path)];
+  const files = ['config.json', 'recipe.yaml'];
+  const isModel = folders.some((folder) => files.some((file) => existsSync(join(folder, file))));
+  // A recipe's name stands for the recipe, also where a run has the same name.
+  if (isModel && !isRecipeName(path)) {
     const { dir, name } = findModelFolder(path, context);
     return { name, config: readModelConfig(dir) };
   }

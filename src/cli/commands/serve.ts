@@ -6,7 +6,7 @@ import type { CliContext } from '../context.ts';
 import { startEngine } from '../engine.ts';
 import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
-import { positive, wholeNumber } from '../sampling.ts';
+import { portNumber, positive } from '../sampling.ts';
 
 interface ServeOptions {
   readonly host: string;
@@ -22,7 +22,7 @@ export function serveCommand(context: CliContext): Command {
     .description('serve a trained model: OpenAI’s API and a web page')
     .argument('<model>', 'a run by name or folder, or a model folder')
     .option('--host <address>', 'beyond loopback there is no authentication', '127.0.0.1')
-    .option('--port <n>', '0 takes any free port', wholeNumber, 8000)
+    .option('--port <n>', '0 takes any free port', portNumber, 8000)
     .option('--slots <n>', 'answers generated at once', positive, 8)
     .option('--threads <n>', 'default: all the machine offers', positive)
     .option('--json', 'the address as one JSON object')

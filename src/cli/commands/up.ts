@@ -7,10 +7,10 @@ import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
 import { addSetOption } from '../overrides.ts';
 import { loadRecipe, type Recipe } from '../recipe.ts';
-import { positive, wholeNumber } from '../sampling.ts';
+import { portNumber, positive } from '../sampling.ts';
 import { type RunSession, withRun } from '../session.ts';
-import { prepareTokenData } from '../stages/data.ts';
-import { evaluateRun, evaluationTable } from '../stages/evaluation.ts';
+import { prepareTokenData, type TokenData } from '../stages/data.ts';
+import { type Evaluation, evaluateRun, evaluationTable, finishedEvaluation } from '../stages/evaluation.ts';
 import { trainModel } from '../stages/training.ts';
 import { pageDir, untilAborted } from './serve.ts';
 
@@ -29,7 +29,7 @@ export function upCommand(context: CliContext): Command {
     .argument('<recipe>', 'a recipe file, or the name of a recipe that comes with dabarex')
     .option('--no-serve', 'end after the evaluation')
     .option('--host <address>', 'beyond loopback there is no authentication; default: the recipe’s')
-    .option('--port <n>', '0 takes any free port; default: the recipe’s', wholeNumber)
+    .option('--port <n>', '0 takes any free port; default: the recipe’s', portNumber)
     .option('--threads <n>', 'default: all the machine offers', positive)
     .addHelpText(
       'after',
@@ -62,12 +62,17 @@ async function up(path: string, options: UpOptions, context: CliContext): Promis
 async function makeModel(session: RunSession): Promise<void> {
   const { context } = session;
   const data = await prepareTokenData(session);
-  const { model, step, outcome } = await trainModel(session, data);
-  if (outcome === 'interrupted') return;
-  const results = await evaluateRun(session, model, data, step);
+  const results = finishedEvaluation(session, data) ?? (await trainAndEvaluate(session, data));
+  if (!results) return;
   session.log('');
   context.print(evaluationTable(results));
   context.print(`\nRun: ${session.run.path}`);
+}
+
+/** Undefined when training was interrupted. */
+async function trainAndEvaluate(session: RunSession, data: TokenData): Promise<Evaluation | undefined> {
+  const { model, step, outcome } = await trainModel(session, data);
+  return outcome === 'interrupted' ? undefined : evaluateRun(session, model, data, step);
 }
 
 interface Front {

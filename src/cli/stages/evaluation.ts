@@ -9,9 +9,11 @@ import type { DomainEvaluation } from '../../runs/index.ts';
 import { evaluationBatches } from '../../stream/index.ts';
 import { formatTable } from '../output.ts';
 import type { RunSession } from '../session.ts';
+import { findResumePoint } from './checkpoints.ts';
 import type { TokenData } from './data.ts';
 
 const SEQUENCES = 16;
+const EVALUATION_FILE = 'evaluation.json';
 
 export type Evaluation = Readonly<Record<string, DomainEvaluation>>;
 
@@ -76,7 +78,7 @@ export async function evaluateRun(
   data: TokenData,
   step: number,
 ): Promise<Evaluation> {
-  const path = join(session.run.path, 'evaluation.json');
+  const path = join(session.run.path, EVALUATION_FILE);
   const limit = session.recipe.evaluate?.maxTokens;
   const stored = readStored(path);
   if (stored?.step === step && stored.maxTokens === limit) return stored.domains;
@@ -104,6 +106,17 @@ export async function evaluateRun(
     session.run.appendEvent({ type: 'evaluation', step, domains });
     return domains;
   });
+}
+
+/** The evaluation of a run that is trained and evaluated on this data already, without loading its model. */
+export function finishedEvaluation(session: RunSession, data: TokenData): Evaluation | undefined {
+  const resume = findResumePoint(session.run.path);
+  if (!resume || resume.progress < 1 || resume.dataKey !== data.manifest.key) return undefined;
+  const stored = readStored(join(session.run.path, EVALUATION_FILE));
+  const wanted = session.recipe.evaluate?.maxTokens;
+  if (stored?.step !== resume.step || stored.maxTokens !== wanted) return undefined;
+  session.log(`Training is complete: ${resume.dir}`);
+  return stored.domains;
 }
 
 /** The evaluation kept in a run; undefined where there is none that can be read: it is then made again. */

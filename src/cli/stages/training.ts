@@ -34,8 +34,10 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
   const precision = resolvePrecision(kernels, config.precision);
   const modelConfig = completeModelConfig(requirePart(recipe, 'model'), data.tokenizer.vocabSize);
   checkPrompts(config.prompts, data, modelConfig);
-  const parts = createParts(session, data, modelConfig, kernels, precision);
   const resume = findResumePoint(run.path);
+  // What a checkpoint will overwrite need not be drawn first.
+  const seed = resume ? undefined : recipe.seed;
+  const parts = createParts(session, data, modelConfig, kernels, precision, seed);
   if (resume?.reason) session.log(`Falling back to ${resume.dir}: ${resume.reason}`);
   if (resume) restoreTraining(resume, parts);
   if (resume && resume.progress >= 1) {
@@ -44,6 +46,9 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
     return { model: parts.model, step: resume.step, outcome: 'completed' };
   }
   describe(session, modelConfig, kernels, precision, resume);
+  const announceStop = () =>
+    session.log('Stopping after this step with a checkpoint. Ctrl-C again ends at once.');
+  session.context.interrupted.addEventListener('abort', announceStop, { once: true });
   run.rewindMetrics(resume?.step ?? 0);
   try {
     return await session.stage('train', stageDetails(config, modelConfig), async () => {
@@ -63,6 +68,7 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
       return { model: parts.model, step: trainer.position.step, outcome };
     });
   } finally {
+    session.context.interrupted.removeEventListener('abort', announceStop);
     parts.data.close();
   }
 }
@@ -91,10 +97,11 @@ function createParts(
   modelConfig: ModelConfig,
   kernels: Kernels,
   precision: Precision,
+  seed: number | undefined,
 ): TrainingParts {
   const { recipe } = session;
   const config = requirePart(recipe, 'train');
-  const model = new Transformer(modelConfig, kernels, { precision, trainable: true, seed: recipe.seed });
+  const model = new Transformer(modelConfig, kernels, { precision, trainable: true, seed });
   const optimizer = createOptimizer(model.parameters, config.optimizer, kernels, precision);
   const streams = Object.fromEntries(
     Object.keys(data.manifest.domains).map((domain) => [domain, join(data.shardsDir, 'train', domain)]),
