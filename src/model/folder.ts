@@ -59,6 +59,12 @@ export function readModelConfig(dir: string): ModelConfig {
   }
 }
 
+/** Whether a folder holds a model of this shape. @throws file_missing, config_invalid */
+export function hasShape(dir: string, config: ModelConfig): boolean {
+  const shapeOf = (each: ModelConfig) => JSON.stringify(toHuggingFaceConfig(each));
+  return shapeOf(readModelConfig(dir)) === shapeOf(config);
+}
+
 /** Fills the model's parameters from a file with Hugging Face's names. @throws safetensors_invalid, checkpoint_mismatch */
 export function readWeights(model: Transformer, path: string): void {
   const file = readSafetensors(path);

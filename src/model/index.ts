@@ -13,6 +13,7 @@ export {
   type ParameterCount,
 } from './config.ts';
 export {
+  hasShape,
   type LoadedModel,
   type LoadModelOptions,
   loadModelFolder,

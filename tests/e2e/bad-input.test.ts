@@ -71,8 +71,8 @@ describe('a recipe', () => {
 
   it('mended after a first try that failed is taken as it is now', async () => {
     const change = { data: { domains: { prose: { sources: [{ url: 'file:lost.txt' }] } } } };
-    expectError(await up('e', change), 'source_not_found');
-    const second = await up('e', short);
+    expectError(await up('mended', change), 'source_not_found');
+    const second = await up('mended', short);
     expect(second.stderr).not.toContain('error[');
     expect(second.code).toBe(0);
   });

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from '../../base/index.ts';
 import { evaluatePerplexity, xzSizeBytes } from '../../evaluate/index.ts';
-import type { Transformer } from '../../model/index.ts';
+import { completeModelConfig, hasShape, type Transformer } from '../../model/index.ts';
 import type { DomainEvaluation } from '../../runs/index.ts';
 import { evaluationBatches } from '../../stream/index.ts';
 import { formatTable } from '../output.ts';
+import { requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { findResumePoint } from './checkpoints.ts';
 import type { TokenData } from './data.ts';
@@ -112,6 +113,8 @@ export async function evaluateRun(
 export function finishedEvaluation(session: RunSession, data: TokenData): Evaluation | undefined {
   const resume = findResumePoint(session.run.path);
   if (!resume || resume.progress < 1 || resume.dataKey !== data.manifest.key) return undefined;
+  const model = completeModelConfig(requirePart(session.recipe, 'model'), data.tokenizer.vocabSize);
+  if (!hasShape(resume.dir, model)) return undefined;
   const stored = readStored(join(session.run.path, EVALUATION_FILE));
   const wanted = session.recipe.evaluate?.maxTokens;
   if (stored?.step !== resume.step || stored.maxTokens !== wanted) return undefined;
