@@ -49,7 +49,7 @@ export function createContext(): CliContext {
     stdout: process.stdout,
     stderr: process.stderr,
     stdin: process.stdin,
-    colors: pc.createColors(process.stdout.isTTY && pc.isColorSupported),
+    colors: pc.createColors(process.stdout.isTTY === true && pc.isColorSupported),
     interrupted: controller.signal,
     watchInterrupts: () => watchSignals(controller),
     print: (line = '') => process.stdout.write(`${line}\n`),
