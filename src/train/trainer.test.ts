@@ -61,4 +61,18 @@ describe('the training loop', () => {
     parts.model.parameters[0]!.tensor.version++;
     await expect(new Trainer(parts).run()).rejects.toMatchObject({ code: 'training_diverged' });
   });
+
+  it('gives no checkpoint of weights that overflowed in the last update', async () => {
+    const parts = setUp('1step');
+    const saved: number[] = [];
+    const callbacks = [
+      {
+        stepEnd: () => void parts.model.parameters[0]!.tensor.data.fill(Number.POSITIVE_INFINITY, 0, 1),
+        checkpoint: ({ position }: { position: { step: number } }) => void saved.push(position.step),
+      },
+    ];
+    const run = new Trainer({ ...parts, callbacks }).run();
+    await expect(run).rejects.toMatchObject({ code: 'training_diverged' });
+    expect(saved).toEqual([]);
+  });
 });

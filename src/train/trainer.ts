@@ -98,8 +98,10 @@ export class Trainer {
       if (due(intervals.logPoint)) await this.logPoint();
       if (due(intervals.evaluate)) for (const callback of callbacks) await callback.evaluate?.(this.current);
       if (due(intervals.sample)) for (const callback of callbacks) await callback.sample?.(this.current);
-      if (due(intervals.checkpoint) || signal?.aborted)
+      if (due(intervals.checkpoint) || signal?.aborted) {
+        this.requireFiniteWeights();
         for (const callback of callbacks) await callback.checkpoint?.(this.current);
+      }
     }
     const outcome = this.position.progress >= 1 ? 'completed' : 'interrupted';
     for (const callback of callbacks) await callback.fitEnd?.(this.current, outcome);
@@ -179,14 +181,27 @@ export class Trainer {
     return (unit === 'step' ? 0.5 : (batchSequences * sequenceLength) / 2) / value;
   }
 
-  private failNotFinite(lossNats: number, gradNorm: number): never {
-    throw new DabarexError(
-      'training_diverged',
-      `The loss became ${lossNats} (gradient norm ${gradNorm}) at step ${this.step + 1}. The last checkpoint is intact; ` +
-        'lower train.optimizer.learningRate or lengthen the warm-up and train again.',
-      { step: this.step + 1, lossNats, gradNorm },
+  /** An update can overflow before the next loss shows it; such weights must not become a checkpoint. */
+  private requireFiniteWeights(): void {
+    const { model } = this.options;
+    const broken = model.parameters.find(
+      ({ tensor }) => !Number.isFinite(model.kernels.sumOfSquares(tensor.data)),
     );
+    if (broken) throw diverged(`The weights of ${broken.name} overflowed`, this.step);
   }
+
+  private failNotFinite(lossNats: number, gradNorm: number): never {
+    throw diverged(`The loss became ${lossNats} (gradient norm ${gradNorm})`, this.step + 1);
+  }
+}
+
+function diverged(problem: string, step: number): DabarexError {
+  return new DabarexError(
+    'training_diverged',
+    `${problem} at step ${step}. The last checkpoint is intact; lower train.optimizer.learningRate or lengthen the ` +
+      'warm-up and train again.',
+    { step },
+  );
 }
 
 /** Which phase of the curriculum `progress` lies in. */
