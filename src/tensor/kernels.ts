@@ -41,6 +41,7 @@ export interface AttentionShape {
   readonly rows: number;
   readonly heads: number;
   readonly kvHeads: number;
+  /** even; native kernels want a multiple of 8, at most 256 */
   readonly headDim: number;
 }
 
