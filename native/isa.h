@@ -45,10 +45,18 @@ ALWAYS_INLINE vf vmin(vf a, vf b) { return a < b ? a : b; }
 ALWAYS_INLINE int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 ALWAYS_INLINE int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+ALWAYS_INLINE __m256i first_lanes(int64_t count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
 // The first `count` < W elements, zeros behind; and the store of as many.
 ALWAYS_INLINE vf load_partial(const float* p, int64_t count) {
 #if defined(__AVX512F__)
   return (vf)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);
+#elif defined(__AVX2__)
+  return (vf)_mm256_maskload_ps(p, first_lanes(count));
 #else
   vf v = {};
   memcpy(&v, p, count * sizeof(float));
@@ -58,6 +66,8 @@ ALWAYS_INLINE vf load_partial(const float* p, int64_t count) {
 ALWAYS_INLINE void store_partial(float* p, vf v, int64_t count) {
 #if defined(__AVX512F__)
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), (__m512)v);
+#elif defined(__AVX2__)
+  _mm256_maskstore_ps(p, first_lanes(count), (__m256)v);
 #else
   memcpy(p, &v, count * sizeof(float));
 #endif

@@ -128,7 +128,7 @@ void multiply_scores(float* scores, const float* a, const float* turned, int64_t
       if (seen <= 0) continue;
       const int64_t columns = seen > W ? kPanel : W;
       micro_kernel<typename P::Product, kRowStride, 1>(min64(kTile, block.rows - r), columns)(
-          elements, a + r * kRowStride, turned, scores + r * kRowStride + key, kRowStride, false, columns);
+          elements, a + r * kRowStride, turned, scores + r * kRowStride + key, kRowStride, false, columns, 0);
     }
 }
 
@@ -141,7 +141,7 @@ void multiply_keys(float* c, const float* a, const float* panels, const Heads& h
       const int64_t depth = ceil_div(block.limit(r), P::kPerElement), columns = dim - d > W ? kPanel : W;
       if (depth == 0) continue;
       micro_kernel<typename P::Product, kRowStride, 1>(min64(kTile, block.rows - r), columns)(
-          depth, a + r * kRowStride, panels, c + r * ldc + d, ldc, add, columns);
+          depth, a + r * kRowStride, panels, c + r * ldc + d, ldc, add, columns, 0);
     }
 }
 

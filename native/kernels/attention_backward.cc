@@ -109,7 +109,7 @@ void multiply_queries(float* c, const float* a, const float* panels, const Heads
       const int64_t first = max64(0, block.key0 + key - block.q0) / P::kPerElement, columns = dim - d > W ? kPanel : W;
       if (first >= elements) break;
       micro_kernel<typename P::Product, 1, kRowStride>(min64(kTile, block.keys - key), columns)(
-          elements - first, a + first * kRowStride + key, panels + first * kPanel, c + key * ldc + d, ldc, true, columns);
+          elements - first, a + first * kRowStride + key, panels + first * kPanel, c + key * ldc + d, ldc, true, columns, 0);
     }
 }
 

@@ -1,6 +1,6 @@
 // Products with prepacked weights, grouped products and weight gradients, after BLIS (Van Zee and van de Geijn 2015):
-// B stands in panels of kPanel columns, A is copied (and rounded) block by block into scratch of a fixed stride, and a
-// register tile of kTile x kPanel runs along K. Every element of C is summed along K in the same order whatever the
+// B stands in panels of kPanel columns and a register tile of kTile x kPanel runs along K, over A in place or copied (and
+// rounded) block by block into scratch of a fixed stride. Every element of C is summed along K in the same order whatever the
 // number of rows, pieces or threads.
 #include "families.h"
 #include "memory.h"
@@ -47,11 +47,24 @@ Split split_work(int64_t blocks, int64_t panels) {
   return split;
 }
 
+// Rows of one block times some panels of one group's weights.
+template <typename P, int RowStep>
+void multiply_block(float* c, const float* tile_a, int64_t row_step, const float* panels_b, int64_t panel_stride, int64_t rows,
+                    int64_t columns, int64_t depth, int64_t ldc, bool add) {
+  for (int64_t j = 0; j < columns; j += kPanel, panels_b += panel_stride)
+    for (int64_t r = 0; r < rows; r += kTile)
+      micro_kernel<P, RowStep, 1>(min64(kTile, rows - r), columns - j)(depth, tile_a + r * row_step, panels_b,
+                                                                      c + r * ldc + j, ldc, add, min64(kPanel, columns - j), row_step);
+}
+
+// Small tiles of floats are read where they stand; taller ones and rounded operands are copied block by block first.
 template <typename P>
 void gemm_packed_with(float* c, const float* a, const PackedMatrix& b, const int32_t* offsets, bool accumulate,
                       bool rounded) {
-  const int64_t k = b.k, n = b.n, panels = ceil_div(n, kPanel), elements = ceil_div(k, P::kPerElement);
+  constexpr int per = P::kPerElement;
+  const int64_t k = b.k, n = b.n, panels = ceil_div(n, kPanel), elements = ceil_div(k, per);
   if (n == 0) return;
+  const bool in_place = kTile <= 6 && per == 1 && !rounded;
   int64_t blocks = 0;
   for (int64_t g = 0; g < b.groups; g++) blocks += ceil_div(offsets[g + 1] - offsets[g], kBlockRows);
   const Split split = split_work(blocks, panels);
@@ -62,38 +75,72 @@ void gemm_packed_with(float* c, const float* a, const PackedMatrix& b, const int
       if (block < own) break;
       block -= own;
     }
-    const int64_t row0 = offsets[group] + block * kBlockRows;
-    const int64_t rows = offsets[group + 1] - row0 < kBlockRows ? offsets[group + 1] - row0 : kBlockRows;
+    const int64_t row0 = offsets[group] + block * kBlockRows, rows = min64(kBlockRows, offsets[group + 1] - row0);
     const int64_t panel0 = piece % split.column_pieces * split.panels_per_piece;
-    const int64_t panel1 = panel0 + split.panels_per_piece < panels ? panel0 + split.panels_per_piece : panels;
-    float* block_a = static_cast<float*>(memory::scratch(Slot::a, kBlockRows * kRowStride * 4));
-    const float* group_b = static_cast<const float*>(b.data) + group * panels * elements * kPanel;
+    const int64_t column0 = panel0 * kPanel, columns = min64(n - column0, split.panels_per_piece * kPanel);
+    float* copied = in_place ? nullptr : static_cast<float*>(memory::scratch(Slot::a, kBlockRows * kRowStride * 4));
+    const float* panels_b = static_cast<const float*>(b.data) + (group * panels + panel0) * elements * kPanel;
     for (int64_t e = 0; e < elements || e == 0; e += kDepth) {
-      const int64_t depth = elements - e < kDepth ? elements - e : kDepth;
-      const int64_t first = e * P::kPerElement, last = k < first + depth * P::kPerElement ? k : first + depth * P::kPerElement;
-      for (int64_t r = 0; r < rows; r++) copy_row<P>(block_a + r * kRowStride, a + (row0 + r) * k + first, last - first, rounded);
-      for (int64_t panel = panel0; panel < panel1; panel++) {
-        const float* panel_b = group_b + (panel * elements + e) * kPanel;
-        const int64_t columns = n - panel * kPanel < kPanel ? n - panel * kPanel : kPanel;
-        for (int64_t r = 0; r < rows; r += kTile) {
-          const int64_t tile = rows - r < kTile ? rows - r : kTile;
-          micro_kernel<P, kRowStride, 1>(tile, columns)(depth, block_a + r * kRowStride, panel_b,
-                                               c + (row0 + r) * n + panel * kPanel, n, accumulate || e > 0, columns);
-        }
+      const int64_t depth = min64(kDepth, elements - e), first = e * per, last = min64(k, first + depth * per);
+      const float *block_a = a + row0 * k + first, *block_b = panels_b + e * kPanel;
+      float* block_c = c + row0 * n + column0;
+      const bool add = accumulate || e > 0;
+      if (in_place) {
+        multiply_block<P, kAnyStep>(block_c, block_a, k, block_b, elements * kPanel, rows, columns, depth, n, add);
+        continue;
       }
-      if (elements == 0) break;
+      for (int64_t r = 0; r < rows; r++) copy_row<P>(copied + r * kRowStride, block_a + r * k, last - first, rounded);
+      multiply_block<P, kRowStride>(block_c, copied, kRowStride, block_b, elements * kPanel, rows, columns, depth, n, add);
     }
   });
 }
 
-// Operands of one group of a transposed product, copied: a in tiles [elements][kTile], b in panels [elements][kPanel].
-struct TransposedGroup {
-  int64_t first_row, rows, elements;
-  float *a, *b;
-};
+// What one piece of a transposed product copies at once and keeps in the second-level cache.
+constexpr int64_t kCopiedTiles = kTile > 6 ? 8 : 24, kCopiedPanels = 8;
+constexpr int64_t kTileVectors = (kTile + W - 1) / W;
+// Floats of one copied tile: whole vectors are stored, so its last row reaches into the space behind it.
+constexpr int64_t kTileFloats = kDepth * kTile + W;
+constexpr int64_t kPanelFloats = kDepth * kPanel;
+constexpr int64_t kRowsAhead = 8;  // short pieces of long rows, which the hardware does not foresee
 
-// c[m, n] of every group: row tiles come from columns of a, panels from columns of b, K runs along the group's rows. Both
-// operands are copied to shared scratch first, so that no piece copies what another has copied.
+ALWAYS_INLINE void fetch_ahead(const float* row, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(row + i);
+}
+
+// The columns of rows [k, ld], in tiles [elements][kTile] of `height` columns, at a stride of kTileFloats.
+template <typename P>
+void copy_tiles(float* out, const float* rows, int64_t ld, int64_t k, int64_t columns, int64_t height, bool rounded) {
+  constexpr int per = P::kPerElement;
+  for (int64_t e = 0; e * per < k; e++, rows += per * ld, out += kTile) {
+    const float* x1 = per == 2 && e * per + 1 < k ? rows + ld : nullptr;
+    for (int64_t r = 0; r < per; r++)
+      if ((e + kRowsAhead) * per + r < k) fetch_ahead(rows + (kRowsAhead * per + r) * ld, columns);
+    float* to = out;
+    int64_t i = 0;
+    for (; i + kTileVectors * W <= columns; i += height, to += kTileFloats)
+      for (int64_t v = 0; v < kTileVectors * W; v += W)
+        store(to + v, join_rows<P>(load(rows + i + v), x1 ? load(x1 + i + v) : vf{}, rounded));
+    for (; i < columns; i += height, to += kTileFloats)
+      copy_columns<P>(to, rows + i, x1 ? x1 + i : nullptr, columns - i, kTile, rounded);
+  }
+}
+
+// The columns of rows [k, ld], in panels [elements][kPanel] at a stride of kPanelFloats.
+template <typename P>
+void copy_panels(float* out, const float* rows, int64_t ld, int64_t k, int64_t columns, bool rounded) {
+  constexpr int per = P::kPerElement;
+  for (int64_t e = 0; e * per < k; e++, rows += per * ld, out += kPanel) {
+    const float* x1 = per == 2 && e * per + 1 < k ? rows + ld : nullptr;
+    for (int64_t r = 0; r < per; r++)
+      if ((e + kRowsAhead) * per + r < k) fetch_ahead(rows + (kRowsAhead * per + r) * ld, columns);
+    float* to = out;
+    for (int64_t i = 0; i < columns; i += kPanel, to += kPanelFloats)
+      copy_columns<P>(to, rows + i, x1 ? x1 + i : nullptr, columns - i, kPanel, rounded);
+  }
+}
+
+// c[m, n] of every group: row tiles come from columns of a, panels from columns of b, K runs along the group's rows. A piece
+// is a block of tiles times some panels; block by block along K it copies both into scratch of its own.
 template <typename P>
 void gemm_transposed_with(float* c, const float* a, const float* b, const int32_t* offsets, int64_t groups, int64_t m,
                           int64_t n, bool accumulate, bool rounded) {
@@ -101,52 +148,29 @@ void gemm_transposed_with(float* c, const float* a, const float* b, const int32_
   constexpr int per = P::kPerElement;
   const int64_t tiles = ceil_div(m, kTile), panels = ceil_div(n, kPanel);
   const int64_t height = ceil_div(m, tiles);  // even tiles: one of two rows would wait for its own sums
-  const int64_t most = offsets[groups] / per + groups;  // elements of all groups, at most
-  float* shared_a = static_cast<float*>(memory::scratch(Slot::shared, (most * (tiles * kTile + panels * kPanel) + 2 * W) * 4));
-  float* shared_b = shared_a + most * tiles * kTile + W;
-  const auto group_at = [&](int64_t g) {
-    const int64_t first = offsets[g], rows = offsets[g + 1] - first, at = first / per + g;
-    return TransposedGroup{first, rows, ceil_div(rows, per), shared_a + at * tiles * kTile, shared_b + at * panels * kPanel};
-  };
-  // A row of a tile is stored in whole vectors that reach into the next row, which is written after it; the last rows go
-  // another way, to keep clear of the neighbouring tile.
-  pool::parallel_for(groups * (tiles + panels), [&](int64_t piece) {
-    const TransposedGroup group = group_at(piece / (tiles + panels));
-    const int64_t index = piece % (tiles + panels);
-    const bool is_tile = index < tiles;
-    const int64_t width = is_tile ? kTile : kPanel, ld = is_tile ? m : n;
-    const int64_t first = is_tile ? index * height : (index - tiles) * kPanel;
-    const int64_t count = min64(is_tile ? height : kPanel, ld - first);
-    float* to = is_tile ? group.a + index * group.elements * kTile : group.b + (index - tiles) * group.elements * kPanel;
-    const float* from = (is_tile ? a : b) + group.first_row * ld + first;
-    for (int64_t e = 0; e < group.elements; e++, from += per * ld, to += width) {
-      const float* x1 = per == 2 && e * per + 1 < group.rows ? from + ld : nullptr;
-      if (!is_tile) {
-        copy_columns<P>(to, from, x1, count, kPanel, rounded);
-      } else if (e + W / kTile + 1 < group.elements) {
-        copy_columns<P>(to, from, x1, count, kTile, rounded);
-      } else {
-        float last[kTile + W];
-        copy_columns<P>(last, from, x1, count, kTile, rounded);
-        memcpy(to, last, kTile * 4);
-      }
-    }
-  });
-  const int64_t blocks = ceil_div(tiles, 8);
+  const int64_t blocks = ceil_div(tiles, kCopiedTiles);
   const Split split = split_work(blocks * groups, panels);
   pool::parallel_for(groups * blocks * split.column_pieces, [&](int64_t piece) {
     const int64_t g = piece / (blocks * split.column_pieces);
-    const TransposedGroup group = group_at(g);
-    const int64_t tile0 = piece / split.column_pieces % blocks * 8, tile1 = min64(tiles, tile0 + 8);
+    const int64_t first_row = offsets[g], rows = offsets[g + 1] - first_row;
+    const int64_t tile0 = piece / split.column_pieces % blocks * kCopiedTiles, tile1 = min64(tiles, tile0 + kCopiedTiles);
     const int64_t panel0 = piece % split.column_pieces * split.panels_per_piece;
     const int64_t panel1 = min64(panels, panel0 + split.panels_per_piece);
-    for (int64_t e = 0; e < group.elements || e == 0; e += kDepth) {
-      const int64_t depth = min64(kDepth, group.elements - e);
-      for (int64_t panel = panel0; panel < panel1; panel++)
-        for (int64_t tile = tile0; tile < tile1; tile++)
-          micro_kernel<P, 1, kTile>(min64(height, m - tile * height), n - panel * kPanel)(
-              depth, group.a + (tile * group.elements + e) * kTile, group.b + (panel * group.elements + e) * kPanel,
-              c + (g * m + tile * height) * n + panel * kPanel, n, accumulate || e > 0, min64(kPanel, n - panel * kPanel));
+    float* tiles_a = static_cast<float*>(memory::scratch(Slot::a, (kCopiedTiles * kTileFloats + kCopiedPanels * kPanelFloats) * 4));
+    float* panels_b = tiles_a + kCopiedTiles * kTileFloats;
+    for (int64_t k = 0; k < rows || k == 0; k += kDepth * per) {
+      const int64_t depth = min64(kDepth * per, rows - k);
+      const float *rows_a = a + (first_row + k) * m + tile0 * height, *rows_b = b + (first_row + k) * n;
+      copy_tiles<P>(tiles_a, rows_a, m, depth, min64(m, tile1 * height) - tile0 * height, height, rounded);
+      for (int64_t copied = panel0; copied < panel1; copied += kCopiedPanels) {
+        const int64_t last = min64(panel1, copied + kCopiedPanels);
+        copy_panels<P>(panels_b, rows_b + copied * kPanel, n, depth, min64(n, last * kPanel) - copied * kPanel, rounded);
+        for (int64_t panel = copied; panel < last; panel++)
+          for (int64_t tile = tile0; tile < tile1; tile++)
+            micro_kernel<P, 1, kTile>(min64(height, m - tile * height), n - panel * kPanel)(
+                ceil_div(depth, per), tiles_a + (tile - tile0) * kTileFloats, panels_b + (panel - copied) * kPanelFloats,
+                c + (g * m + tile * height) * n + panel * kPanel, n, accumulate || k > 0, min64(kPanel, n - panel * kPanel), 0);
+      }
     }
   });
 }

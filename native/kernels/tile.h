@@ -10,7 +10,8 @@ constexpr int kTile = 14;
 #else
 constexpr int kTile = 6;
 #endif
-constexpr int kBlockRows = kTile * 8;
+// Rows of A that meet a panel of B while it stays in the first-level cache.
+constexpr int kBlockRows = kTile > 6 ? kTile * 8 : kTile * 24;
 // Depth of one K block, in elements of the copied A: floats, or pairs of bf16.
 constexpr int kDepth = 256;
 constexpr int kRowStride = kDepth + 16;  // keeps the rows of a tile in different cache sets
@@ -41,10 +42,19 @@ struct Bf16 {
 };
 #endif
 
+constexpr int kAnyStep = 0;  // as RowStep: rows are `row_step` floats apart
+
 // c[Rows, Vectors * W] (+)= a · b over `depth` elements, a(row, k) = a[row * RowStep + k * DepthStep], b in rows of a panel.
-// Stores the first `columns` of them. Vectors = 1 reads the left half of the panel only.
+// Stores the first `columns` of them; their lines are fetched while the tile is summed. Vectors = 1 reads the left half of the panel only.
 template <typename P, int Rows, int Vectors, int RowStep, int DepthStep>
-inline void micro(int64_t depth, const float* a, const float* b, float* c, int64_t ldc, bool add, int64_t columns) {
+inline void micro(int64_t depth, const float* a, const float* b, float* c, int64_t ldc, bool add, int64_t columns,
+                  int64_t row_step) {
+  const int64_t step = RowStep == kAnyStep ? row_step : RowStep;
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; r++) {
+    __builtin_prefetch(c + r * ldc, 1);
+    if (Vectors > 1) __builtin_prefetch(c + r * ldc + kPanel - 1, 1);
+  }
   vf acc[Rows][Vectors];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; r++)
@@ -54,7 +64,7 @@ inline void micro(int64_t depth, const float* a, const float* b, float* c, int64
     const vf left = load(b), right = Vectors > 1 ? load(b + W) : vf{};
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; r++) {
-      const vf x = splat(a[r * RowStep]);
+      const vf x = splat(a[r * step]);
       P::step(acc[r][0], x, left);
       if (Vectors > 1) P::step(acc[r][Vectors - 1], x, right);
     }
@@ -78,7 +88,7 @@ inline void micro(int64_t depth, const float* a, const float* b, float* c, int64
   }
 }
 
-using MicroKernel = void (*)(int64_t, const float*, const float*, float*, int64_t, bool, int64_t);
+using MicroKernel = void (*)(int64_t, const float*, const float*, float*, int64_t, bool, int64_t, int64_t);
 
 // The kernel for a tile of `rows` <= kTile rows and `columns` <= kPanel columns.
 template <typename P, int RowStep, int DepthStep>
