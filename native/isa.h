@@ -101,31 +101,13 @@ ALWAYS_INLINE float reduce_max(vf v) {
   return best;
 }
 
-// exp with a relative error below 2e-7 (Cephes' polynomial); 0 below -87.3, infinity above 88.7, NaN stays NaN.
-ALWAYS_INLINE vf vexp(vf x) {
+// exp(bounded) = fraction * 2^power with a relative error below 2e-7 (Cephes' polynomial); |bounded| at most 89.
+struct ScaledExp {
+  vf fraction;
+  vi power;
+};
+ALWAYS_INLINE ScaledExp scaled_exp(vf bounded) {
   const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  vf bounded = vmin(splat(88.73f), vmax(splat(-87.4f), x));
-  vf n = (bounded * 1.44269504088896341f + magic) - magic;
-  vf r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
-  vf p = splat(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  vi whole = (vi)(n + magic) - splat_int(0x4B400000);
-  vi half = whole >> 1;  // 2^128 has no float: scale in two steps
-  vf result = p * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
-  result = select(x < splat(-87.33f), vf{}, result);
-  result = select(x > splat(88.722f), splat(__builtin_inff()), result);
-  return select(x == x, result, x);
-}
-
-// exp of x <= 1 for softmax: the same polynomial, scaled in one step; 0 below -87.3, NaN stays NaN.
-ALWAYS_INLINE vf vexp_of_low(vf x) {
-  const vf magic = splat(12582912.0f);
-  const vf bounded = vmax(splat(-87.33f), x);
   const vf n = (bounded * 1.44269504088896341f + magic) - magic;
   const vf r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
   vf p = splat(1.9875691500e-4f);
@@ -134,14 +116,35 @@ ALWAYS_INLINE vf vexp_of_low(vf x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  const vi whole = (vi)(n + magic) - splat_int(0x4B400000 - 127);
-  return select(x < splat(-87.33f), vf{}, p * (vf)(whole << 23));
+  return {p * r * r + r + 1.0f, (vi)(n + magic) - splat_int(0x4B400000)};
+}
+ALWAYS_INLINE vf power_of_two(vi power) { return (vf)((power + 127) << 23); }
+
+// exp; 0 below -87.3, infinity above 88.7, NaN stays NaN.
+ALWAYS_INLINE vf vexp(vf x) {
+  const ScaledExp e = scaled_exp(vmin(splat(88.73f), vmax(splat(-87.4f), x)));
+  const vi half = e.power >> 1;  // 2^128 has no float: scale in two steps
+  vf result = e.fraction * power_of_two(half) * power_of_two(e.power - half);
+  result = select(x < splat(-87.33f), vf{}, result);
+  result = select(x > splat(88.722f), splat(__builtin_inff()), result);
+  return select(x == x, result, x);
+}
+
+// exp of x <= 1 for softmax: the same, scaled in one step; 0 below -87.3, NaN stays NaN.
+ALWAYS_INLINE vf vexp_of_low(vf x) {
+  const ScaledExp e = scaled_exp(vmax(splat(-87.33f), x));
+  return select(x < splat(-87.33f), vf{}, e.fraction * power_of_two(e.power));
+}
+
+// exp for sums with 1: that of -87 below it, infinity above 88.3, NaN stays NaN.
+ALWAYS_INLINE vf vexp_bounded(vf x) {
+  const ScaledExp e = scaled_exp(vmin(splat(89.0f), vmax(splat(-87.0f), x)));
+  return e.fraction * power_of_two(e.power);
 }
 
 // tanh by exp; accurate to 4e-7 absolute. sigmoid likewise.
-ALWAYS_INLINE vf vsigmoid(vf x) { return 1.0f / (1.0f + vexp(-x)); }
-ALWAYS_INLINE vf vtanh(vf x) { return 2.0f / (1.0f + vexp(-2.0f * x)) - 1.0f; }
+ALWAYS_INLINE vf vsigmoid(vf x) { return 1.0f / (1.0f + vexp_bounded(-x)); }
+ALWAYS_INLINE vf vtanh(vf x) { return 2.0f / (1.0f + vexp_bounded(-2.0f * x)) - 1.0f; }
 
 // Rounds to bf16, to nearest even, kept in the upper half of a float.
 ALWAYS_INLINE vf round_bf16(vf x) {

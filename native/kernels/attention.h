@@ -157,7 +157,8 @@ static inline Window window(const int32_t* first_key, Span span, const Block& bl
 // scores * scale, kMasked outside the window.
 ALWAYS_INLINE vf masked(const float* scores, int64_t j, Window w, float scale) {
   vi lane;
-  for (int i = 0; i < W; i++) lane[i] = static_cast<int32_t>(j) + i;
+  for (int i = 0; i < W; i++) lane[i] = i;
+  lane += splat_int(static_cast<int32_t>(j));
   const vi in = (lane >= splat_int(static_cast<int32_t>(w.low))) & (lane <= splat_int(static_cast<int32_t>(w.high)));
   return in ? load(scores + j) * scale : splat(kMasked);
 }

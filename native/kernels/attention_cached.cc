@@ -25,7 +25,7 @@ void cached_row(float* out, const float* keys, const float* values, const float*
   for (int64_t j = count; j < count + W; j++) scores[j] = kMasked;
   vf sum = {};
   for (int64_t j = 0; j < count; j += W) {
-    const vf p = vexp(load(scores + j) - splat(top));
+    const vf p = vexp_of_low(load(scores + j) - splat(top));
     store(scores + j, p);
     sum += p;
   }

@@ -21,12 +21,12 @@ ALWAYS_INLINE float exponentials(float* y, const float* x, int64_t n, float high
   vf total = {};
   int64_t i = 0;
   for (; i + W <= n; i += W) {
-    const vf e = vexp(load(x + i) - highest);
+    const vf e = vexp_of_low(load(x + i) - highest);
     if (y) store(y + i, e);
     total += e;
   }
   if (i < n) {
-    vf e = vexp(load_partial(x + i, n - i) - highest);
+    vf e = vexp_of_low(load_partial(x + i, n - i) - highest);
     e = load_partial(reinterpret_cast<float*>(&e), n - i);
     if (y) store_partial(y + i, e, n - i);
     total += e;
