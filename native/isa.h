@@ -39,8 +39,27 @@ ALWAYS_INLINE void store_int(void* p, vi v) { *(vi_unaligned*)p = v; }
 ALWAYS_INLINE vf splat(float x) { return x - vf{}; }
 ALWAYS_INLINE vi splat_int(int32_t x) { return x - vi{}; }
 ALWAYS_INLINE vf select(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
+// a > b ? a : b and a < b ? a : b, so b where one is not a number.
+#if defined(__AVX512F__)
+ALWAYS_INLINE vf vmax(vf a, vf b) { return (vf)_mm512_maskz_max_ps(0xFFFF, (__m512)a, (__m512)b); }
+ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)_mm512_maskz_min_ps(0xFFFF, (__m512)a, (__m512)b); }
+#elif defined(__AVX2__)
+ALWAYS_INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
 ALWAYS_INLINE vf vmax(vf a, vf b) { return a > b ? a : b; }
 ALWAYS_INLINE vf vmin(vf a, vf b) { return a < b ? a : b; }
+#endif
+ALWAYS_INLINE vf vsqrt(vf x) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_maskz_sqrt_ps(0xFFFF, (__m512)x);
+#elif defined(__AVX2__)
+  return (vf)_mm256_sqrt_ps((__m256)x);
+#else
+  for (int i = 0; i < W; i++) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+#endif
+}
 
 ALWAYS_INLINE int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 ALWAYS_INLINE int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }

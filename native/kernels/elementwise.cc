@@ -48,7 +48,7 @@ ALWAYS_INLINE vf apply(vf x) {
   if constexpr (op == Unary::gelu) return lanes(x, [](float v) { return gelu_of(v); });
   if constexpr (op == Unary::relu) return vmax(x, vf{});
   if constexpr (op == Unary::square) return x * x;
-  if constexpr (op == Unary::sqrt) return lanes(x, [](float v) { return sqrtf(v); });
+  if constexpr (op == Unary::sqrt) return vsqrt(x);
 }
 
 // Derivative at x, where y = op(x).

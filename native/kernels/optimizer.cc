@@ -1,6 +1,4 @@
 // AdamW (Loshchilov and Hutter 2019) in one pass over parameter, moments and gradient.
-#include <cmath>
-
 #include "families.h"
 #include "rows.h"
 
@@ -8,21 +6,20 @@ namespace ISA_NS {
 namespace {
 
 void adamw(float* param, float* m, float* v, const float* grad, int64_t length, const AdamW& options) {
-  const AdamW o = options;
-  const float decay = 1.0f - o.learning_rate * o.weight_decay;
-  const float rate = o.learning_rate / o.correction1, inverse2 = 1.0f / o.correction2;
-  for_pieces(length, [&](int64_t from, int64_t to) {
-    float* __restrict p = param;
-    float* __restrict first = m;
-    float* __restrict second = v;
-    const float* __restrict g = grad;
-    for (int64_t i = from; i < to; i++) {
-      const float x = g[i] * o.grad_scale;
-      const float a = o.beta1 * first[i] + (1.0f - o.beta1) * x;
-      const float b = o.beta2 * second[i] + (1.0f - o.beta2) * x * x;
-      first[i] = a;
-      second[i] = b;
-      p[i] = p[i] * decay - rate * a / (sqrtf(b * inverse2) + o.epsilon);
+  const vf beta1 = splat(options.beta1), beta2 = splat(options.beta2), scale = splat(options.grad_scale);
+  const vf rest1 = splat(1.0f - options.beta1), rest2 = splat(1.0f - options.beta2);
+  const vf decay = splat(1.0f - options.learning_rate * options.weight_decay), epsilon = splat(options.epsilon);
+  const vf rate = splat(options.learning_rate / options.correction1), inverse2 = splat(1.0f / options.correction2);
+  for_pieces(length, [=](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i += W) {
+      const int64_t count = min64(W, to - i);
+      const vf x = load_up_to(grad + i, count) * scale;
+      const vf a = beta1 * load_up_to(m + i, count) + rest1 * x;
+      const vf b = beta2 * load_up_to(v + i, count) + rest2 * x * x;
+      const vf p = load_up_to(param + i, count) * decay - rate * a / (vsqrt(b * inverse2) + epsilon);
+      store_up_to(m + i, a, count);
+      store_up_to(v + i, b, count);
+      store_up_to(param + i, p, count);
     }
   });
 }
