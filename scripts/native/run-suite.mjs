@@ -86,7 +86,7 @@ do {
   if (seed !== undefined) fastCheck.configureGlobal({ seed });
   const counts = await runOnce(files, rounds++);
   for (const key of Object.keys(total)) total[key] += counts[key];
-  if (counts.failed && seed !== undefined) console.log(`seed ${seed}`);
+  if (seed !== undefined) console.log(`seed ${seed}: ${counts.failed ? 'FAILED' : 'passed'}`);
 } while (!total.failed && performance.now() - start < limitMs);
 
 const seconds = ((performance.now() - start) / 1000).toFixed(1);
