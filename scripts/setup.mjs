@@ -22,6 +22,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildObstacle } from './build-native.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const addon = 'build/Release/dabarex.node';
@@ -48,7 +49,7 @@ const steps = [
     run: async () => {
       await node(['scripts/build-native.mjs']);
       if (!existsSync(join(root, addon)))
-        console.log('set-up: no C++ compiler found; the slow reference kernels will run');
+        console.log(`set-up: no native kernels (${buildObstacle()}); the slow reference kernels will run`);
     },
   },
   {

@@ -107,31 +107,46 @@ ALWAYS_INLINE vf elements_at(const float* x, int64_t left, bool rounded) {
   return rounded ? round_bf16(low) : low;
 }
 
-// One step of Eklundh's transposition: exchanges the off-diagonal squares of side D.
+// The lanes of a's and b's (numbered W..2W-1) that stand in the first and the second of two rows after their squares of
+// side D were exchanged.
+static constexpr int low_lane(int lane, int D) { return lane & D ? W + lane - D : lane; }
+static constexpr int high_lane(int lane, int D) { return lane & D ? W + lane : lane + D; }
+
+#if defined(__clang__)
+// Clang's shuffle takes its lanes as constants of the program, not as a vector.
+template <typename T, T... lanes>
+struct Sequence {};
+template <int D, int... lanes>
+ALWAYS_INLINE void exchange_pair(vf& first, vf& second, Sequence<int, lanes...>) {
+  const vf a = first, b = second;
+  first = __builtin_shufflevector(a, b, low_lane(lanes, D)...);
+  second = __builtin_shufflevector(a, b, high_lane(lanes, D)...);
+}
 template <int D>
-ALWAYS_INLINE void exchange_squares(vf* rows) {
-#if !defined(__clang__)
+ALWAYS_INLINE void exchange_pair(vf& first, vf& second) {
+  exchange_pair<D>(first, second, __make_integer_seq<Sequence, int, W>{});
+}
+#else
+template <int D>
+ALWAYS_INLINE void exchange_pair(vf& first, vf& second) {
   vi low, high;
   for (int lane = 0; lane < W; lane++) {
-    low[lane] = lane & D ? W + lane - D : lane;
-    high[lane] = lane & D ? W + lane : lane + D;
+    low[lane] = low_lane(lane, D);
+    high[lane] = high_lane(lane, D);
   }
+  const vf a = first, b = second;
+  first = __builtin_shuffle(a, b, low);
+  second = __builtin_shuffle(a, b, high);
+}
+#endif
+
+// Eklundh's transposition (1972): exchanges the off-diagonal squares of side D, then those within the squares.
+template <int D>
+ALWAYS_INLINE void exchange_squares(vf* rows) {
 #pragma GCC unroll 16
   for (int i = 0; i < W; i++)
-    if (!(i & D)) {
-      const vf a = rows[i], b = rows[i + D];
-      rows[i] = __builtin_shuffle(a, b, low);
-      rows[i + D] = __builtin_shuffle(a, b, high);
-    }
+    if (!(i & D)) exchange_pair<D>(rows[i], rows[i + D]);
   if constexpr (D > 1) exchange_squares<D / 2>(rows);
-#else
-  for (int i = 0; i < W; i++)
-    for (int lane = 0; lane < i; lane++) {
-      const float below = rows[i][lane];
-      rows[i][lane] = rows[lane][i];
-      rows[lane][i] = below;
-    }
-#endif
 }
 
 // A panel [elements][kPanel] whose columns are `count` rows of k floats, `stride` apart; zeros past count.

@@ -1,5 +1,7 @@
-/** The inference engine of a model folder, in a thread of its own. */
+/** The inference engine of a model folder, in a thread of its own; and what to say where native kernels are missing. */
 import { EngineClient, type EngineConfig } from '../infer/index.ts';
+import { nativeUnavailableReason } from '../tensor/index.ts';
+import type { CliContext } from './context.ts';
 import type { LoaderOptions } from './engine-loader.ts';
 
 /** Starts the engine and waits until the model is loaded. @throws what loading the folder throws; engine_stopped */
@@ -14,4 +16,14 @@ export function startEngine(
     loaderOptions: options,
     engine,
   });
+}
+
+/** Says on standard error, once a command, that models run on the slow reference kernels, and why. */
+export function warnOfReferenceKernels(context: CliContext): void {
+  const reason = nativeUnavailableReason();
+  if (reason === null) return;
+  context.stderr.write(
+    `Warning: no native kernels (${reason}): the plain TypeScript ones run, many times slower. ` +
+      'In a clone, install a C++ compiler and run `npm run setup`.\n',
+  );
 }

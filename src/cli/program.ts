@@ -16,6 +16,7 @@ import { tokenizerCommand } from './commands/tokenizer.ts';
 import { trainCommand } from './commands/train.ts';
 import { upCommand } from './commands/up.ts';
 import { type CliContext, isInterruption } from './context.ts';
+import { warnOfReferenceKernels } from './engine.ts';
 import { examples } from './help.ts';
 
 /** Makes one command; every file of commands/ exports one. Its action may set `process.exitCode` itself. */
@@ -33,6 +34,9 @@ const COMMANDS: readonly CommandMaker[] = [
   modelCommand,
   runsCommand,
 ];
+
+/** Those that run a model, and so want native kernels. */
+const RUN_MODELS = ['up', 'train', 'eval', 'generate', 'chat', 'serve'];
 
 /** Runs the command `args` names (without node and script). @returns the exit code; never throws, never exits */
 export async function runCommandLine(args: readonly string[], context: CliContext): Promise<number> {
@@ -59,6 +63,9 @@ export function createProgram(context: CliContext): Command {
       ]),
     );
   for (const make of COMMANDS) program.addCommand(make(context));
+  program.hook('preAction', (_, command) => {
+    if (command.parent === program && RUN_MODELS.includes(command.name())) warnOfReferenceKernels(context);
+  });
   everyCommand(program, (command) => {
     command.exitOverride().configureOutput({
       writeOut: (text) => context.stdout.write(text),

@@ -10,6 +10,8 @@ import type { Kernels } from './kernels.ts';
 export interface SuiteOptions {
   /** head dimensions attention is tested with */
   readonly headDims: readonly number[];
+  /** how many times larger than usual random shapes may become: 1 by default, more where time does not matter */
+  readonly stretch?: number;
 }
 
 /** Registers the tests of one implementation under `name`; `create` is called inside each test. */
@@ -25,10 +27,11 @@ export function describeKernels(name: string, create: () => Kernels, options: Su
       expect(create().measurePeakFlops('f32', 20)).toBeGreaterThan(1e6);
     });
 
-    describeMatrix(create);
-    describeAttention(create, options.headDims);
-    describeLayers(create);
-    describeLoss(create);
-    describeElementwise(create);
+    const stretch = options.stretch ?? 1;
+    describeMatrix(create, stretch);
+    describeAttention(create, options.headDims, stretch);
+    describeLayers(create, stretch);
+    describeLoss(create, stretch);
+    describeElementwise(create, stretch);
   });
 }

@@ -1,14 +1,12 @@
 /**
  * The only loader of the addon, and the native implementation of {@link Kernels}. One family of kernels per file of
- * native/; here they are put together. The addon is looked for in build/Release (made by scripts/build-native.mjs) and
- * in prebuilds/<platform>-<arch> of the package, whether this file runs from src/ or from dist/.
+ * native/; here they are put together. Where the addon is looked for: native/addon-file.ts.
  */
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Kernels, Precision } from './kernels.ts';
 import { type Addon, methodsOf, type NativeMethods } from './native/addon.ts';
+import { findAddon } from './native/addon-file.ts';
 import { attentionKernels } from './native/attention.ts';
 import { elementwiseKernels } from './native/elementwise.ts';
 import { matrixKernels } from './native/matrix.ts';
@@ -76,16 +74,11 @@ function assemble(methods: NativeMethods, isa: string): Kernels {
 }
 
 function openAddon(): { addon: Addon | null; reason: string | null } {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
-  const candidates = [
-    join(root, 'build', 'Release', 'dabarex.node'),
-    join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'dabarex.node'),
-  ];
-  const path = candidates.find((candidate) => existsSync(candidate));
-  if (!path) return { addon: null, reason: `not built: no ${candidates.join(' and no ')}` };
+  const { path, reason } = findAddon(fileURLToPath(new URL('../..', import.meta.url)));
+  if (!path) return { addon: null, reason };
   try {
     return { addon: createRequire(import.meta.url)(path) as Addon, reason: null };
   } catch (error) {
-    return { addon: null, reason: `cannot be loaded: ${(error as Error).message}` };
+    return { addon: null, reason: `${path} cannot be loaded: ${(error as Error).message}` };
   }
 }

@@ -79,9 +79,9 @@ function checkSums(kernels: Kernels, rows: number, dim: number, seed: number, ac
   );
 }
 
-export function describeElementwise(create: () => Kernels): void {
+export function describeElementwise(create: () => Kernels, stretch: number): void {
   describe('elementwise', () => {
-    const length = fc.integer({ min: 0, max: 200 });
+    const length = fc.integer({ min: 0, max: 200 * stretch });
 
     it.each(UNARY_OPS)('maps by %s, forward and backward', (op) => {
       const kernels = create();

@@ -13,12 +13,13 @@ import {
   sumTolerance,
 } from './compare.suite.ts';
 
-const shapes = fc.record({
-  rows: fc.integer({ min: 0, max: 80 }),
-  dim: fc.integer({ min: 1, max: 150 }),
-  seed: fc.nat(),
-  accumulate: fc.boolean(),
-});
+const shapesOf = (stretch: number) =>
+  fc.record({
+    rows: fc.integer({ min: 0, max: 80 * stretch }),
+    dim: fc.integer({ min: 1, max: 150 * stretch }),
+    seed: fc.nat(),
+    accumulate: fc.boolean(),
+  });
 
 interface Shape {
   readonly rows: number;
@@ -170,7 +171,9 @@ function checkDispatch(kernels: Kernels, { rows, dim, seed, accumulate }: Shape,
   compareKernels(kernels, (by) => run(by, copyOf), sumTolerance(dim), { dx, y, dweights });
 }
 
-export function describeLayers(create: () => Kernels): void {
+export function describeLayers(create: () => Kernels, stretch: number): void {
+  const shapes = shapesOf(stretch);
+
   describe('norm, GLU, embedding', () => {
     it('normalizes, forward and backward', () => {
       const kernels = create();

@@ -21,14 +21,14 @@ function randomOffsets(inputs: Inputs, rows: number, groups: number): Int32Array
   return offsets;
 }
 
-const shapes = {
-  m: fc.integer({ min: 0, max: 70 }),
-  n: fc.integer({ min: 1, max: 100 }),
-  k: fc.integer({ min: 0, max: 130 }),
+const shapesOf = (stretch: number) => ({
+  m: fc.integer({ min: 0, max: 70 * stretch }),
+  n: fc.integer({ min: 1, max: 100 * stretch }),
+  k: fc.integer({ min: 0, max: 130 * stretch }),
   seed: fc.nat(),
   accumulate: fc.boolean(),
   precision: fc.constantFrom(...PRECISIONS),
-};
+});
 
 function checkGrouped(
   kernels: Kernels,
@@ -89,8 +89,9 @@ function checkTransposed(
   compareKernels(kernels, (by) => run(by, a, b, c), productTolerance(rows), magnitudes);
 }
 
-export function describeMatrix(create: () => Kernels): void {
+export function describeMatrix(create: () => Kernels, stretch: number): void {
   describe('matrix', () => {
+    const shapes = shapesOf(stretch);
     const groups = fc.integer({ min: 1, max: 5 });
 
     it('multiplies packed matrices, of one group or several', () => {

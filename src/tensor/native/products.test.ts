@@ -160,7 +160,8 @@ describe.skipIf(nativeInstructionSets().length === 0).each(nativeInstructionSets
   });
 
   it('measures a peak', () => {
-    expect(kernels().measurePeakFlops('f32', 5)).toBeGreaterThan(1e9);
+    // An emulated processor reaches a few hundred million.
+    expect(kernels().measurePeakFlops('f32', 5)).toBeGreaterThan(1e7);
   });
 
   it.each([
