@@ -10,6 +10,7 @@ import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { modelCommand } from './commands/model.ts';
 import { prepareCommand } from './commands/prepare.ts';
+import { profileCommand } from './commands/profile.ts';
 import { runsCommand } from './commands/runs.ts';
 import { serveCommand } from './commands/serve.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
@@ -31,6 +32,7 @@ const COMMANDS: readonly CommandMaker[] = [
   chatCommand,
   serveCommand,
   modelCommand,
+  profileCommand,
   runsCommand,
 ];
 
