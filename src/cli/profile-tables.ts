@@ -114,8 +114,14 @@ function memoryTables({ memory }: ProfileReport, processBytes: number): string[]
       uses.map(([use, sizeBytes]) => [USES[use], ...share(sizeBytes)]),
     ),
     formatTable(
-      ['layer or parameter', 'size', 'share'],
-      memory.byLayer.slice(0, LONGEST_TABLE).map(({ name, sizeBytes }) => [name, ...share(sizeBytes)]),
+      ['memory of layer', 'size', 'share', 'of it activations'],
+      memory.byLayer
+        .slice(0, LONGEST_TABLE)
+        .map(({ name, sizeBytes, activationBytes }) => [
+          name,
+          ...share(sizeBytes),
+          formatBytes(activationBytes),
+        ]),
     ),
     formatTable(
       ['largest tensors', 'memory for', 'size'],

@@ -18,8 +18,7 @@ export class AdamW implements Optimizer {
     this.config = config;
     this.moments = parameters.map((parameter) => {
       const { name, tensor } = parameter;
-      const floats = (moment: string) => arena.floats(tensor.size, `${name}.${moment}`);
-      return { parameter, m: floats('m'), v: floats('v') };
+      return { parameter, m: arena.floats(tensor.size, name), v: arena.floats(tensor.size, name) };
     });
     this.state = this.moments.flatMap(({ parameter, m, v }) => [
       { name: `${parameter.name}.m`, data: m },

@@ -43,7 +43,7 @@ export class Muon implements Optimizer {
     this.momenta = hidden.map((parameter) => {
       const { size, shape } = parameter.tensor;
       const [rows, columns] = shape.slice(-2) as [number, number];
-      const buffer = arena.floats(size, `${parameter.name}.momentum`);
+      const buffer = arena.floats(size, parameter.name);
       return { parameter, buffer, groups: size / (rows * columns), rows, columns };
     });
     const others = parameters.filter((parameter) => !isHiddenMatrix(parameter));

@@ -2,6 +2,7 @@ export { type ChromeTrace, chromeTrace, type TraceEvent } from './chrome-trace.t
 export type { MemoryUse, Piece } from './memory-profile.ts';
 export { Profiler, type ProfilerOptions } from './profiler.ts';
 export {
+  type LayerMemory,
   type MachineLimits,
   type MemoryHighWater,
   type PhaseTime,

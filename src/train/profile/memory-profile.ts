@@ -9,7 +9,7 @@ import type { MemoryKind } from '../../tensor/index.ts';
 export type MemoryUse = MemoryKind | 'activationGradients';
 
 export interface Piece {
-  /** the parameter's name, or the layer in which it was taken */
+  /** of the parameter, or of the layer in which it was taken */
   readonly name: string;
   readonly use: MemoryUse;
   readonly sizeBytes: number;

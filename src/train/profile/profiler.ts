@@ -23,7 +23,7 @@ export interface Span {
 export interface PlacedCall extends TracedCall {
   /** e.g. `forward`; `step` between the phases */
   readonly phase: string;
-  /** e.g. `blocks.0/attention/qkv`; empty outside the model */
+  /** e.g. `blocks.0.attention.qkv`, as the parameter there is named; empty outside the model */
   readonly layer: string;
 }
 
@@ -90,6 +90,6 @@ export class Profiler implements Tracer {
     this.layer = this.open
       .filter(({ kind }) => kind === 'layer')
       .map(({ name }) => name)
-      .join('/');
+      .join('.');
   }
 }

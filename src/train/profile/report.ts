@@ -38,11 +38,18 @@ export interface PhaseTime {
   readonly profilerMs: number;
 }
 
+export interface LayerMemory {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** part of it: activations and their gradients */
+  readonly activationBytes: number;
+}
+
 export interface MemoryHighWater {
   readonly totalBytes: number;
   readonly byUse: Readonly<Partial<Record<MemoryUse, number>>>;
-  /** what was taken in each layer, blocks together, or made for a parameter; largest first */
-  readonly byLayer: readonly { readonly name: string; readonly sizeBytes: number }[];
+  /** by the layer that took it or whose parameter it belongs to, blocks together; largest first */
+  readonly byLayer: readonly LayerMemory[];
   /** largest first */
   readonly pieces: readonly Piece[];
 }
@@ -125,19 +132,28 @@ function phaseTimes({ spans, calls, overheadMs }: Profiler, steps: number): Phas
 }
 
 function highWater(pieces: readonly Piece[]): MemoryHighWater {
-  const totals = (nameOf: (piece: Piece) => string) =>
+  const isActivation = ({ use }: Piece) => use === 'activations' || use === 'activationGradients';
+  const totals = (nameOf: (piece: Piece) => string): LayerMemory[] =>
     [...groupBy(pieces, nameOf)]
-      .map(([name, group]) => ({ name, sizeBytes: sum(group.map(({ sizeBytes }) => sizeBytes)) }))
+      .map(([name, group]) => ({
+        name,
+        sizeBytes: sizeOf(group),
+        activationBytes: sizeOf(group.filter(isActivation)),
+      }))
       .sort((a, b) => b.sizeBytes - a.sizeBytes);
   return {
-    totalBytes: sum(pieces.map(({ sizeBytes }) => sizeBytes)),
+    totalBytes: sizeOf(pieces),
     byUse: Object.fromEntries(totals(({ use }) => use).map(({ name, sizeBytes }) => [name, sizeBytes])),
     byLayer: totals(({ name }) => allBlocks(name)),
     pieces: [...pieces].sort((a, b) => b.sizeBytes - a.sizeBytes),
   };
 }
 
-/** `blocks.*` for the layers and parameters of every block. */
+function sizeOf(pieces: readonly Piece[]): number {
+  return sum(pieces.map(({ sizeBytes }) => sizeBytes));
+}
+
+/** One name for the same layer of every block. */
 function allBlocks(name: string): string {
   return name.replace(/^blocks\.\d+/, 'blocks.*');
 }
