@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { DabarexError } from '../base/index.ts';
 import { chatCommand } from './commands/chat.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { modelCommand } from './commands/model.ts';
@@ -19,7 +20,7 @@ import { upCommand } from './commands/up.ts';
 import { type CliContext, isInterruption } from './context.ts';
 import { examples } from './help.ts';
 
-/** Makes one command; every file of commands/ exports one. Its action may set `process.exitCode` itself. */
+/** Makes one command; every file of commands/ exports one. Its action throws where the command fails. */
 type CommandMaker = (context: CliContext) => Command;
 
 const COMMANDS: readonly CommandMaker[] = [
@@ -33,6 +34,7 @@ const COMMANDS: readonly CommandMaker[] = [
   serveCommand,
   modelCommand,
   profileCommand,
+  doctorCommand,
   runsCommand,
 ];
 

@@ -25,6 +25,10 @@ export function describeKernels(name: string, create: () => Kernels, options: Su
       expect(create().measurePeakFlops('f32', 20)).toBeGreaterThan(1e6);
     });
 
+    it('measures how fast memory is read', () => {
+      expect(create().measureReadBandwidth(1)).toBeGreaterThan(1e6);
+    });
+
     describeMatrix(create);
     describeAttention(create, options.headDims);
     describeLayers(create);
