@@ -1,5 +1,4 @@
 /** A profile for people: tables of an average step. */
-import { basename } from 'node:path';
 import type { MemoryUse, ProfileReport, Work } from '../train/index.ts';
 import { formatBytes, formatCount, formatShort, formatTable } from './output.ts';
 import type { RecipeProfile } from './profiling.ts';
@@ -32,7 +31,7 @@ export function renderProfile(profile: RecipeProfile, processBytes: number): str
 function title({ recipe, engine, precision, threads, data, tokensPerStep, report }: RecipeProfile): string {
   const source = data === 'random' ? 'random tokens' : 'its prepared data';
   return (
-    `${basename(recipe)}: ${report.steps} training steps of ${formatCount(tokensPerStep)} tokens, random weights, ${source}; ` +
+    `${recipe}: ${report.steps} training ${report.steps === 1 ? 'step' : 'steps'} of ${formatCount(tokensPerStep)} tokens, random weights, ${source}; ` +
     `${engine}, ${precision}, ${threads} threads. Figures are those of an average step.`
   );
 }

@@ -46,12 +46,12 @@ it('takes the tokens of a run that has prepared them; prints tables and writes a
   const args = ['profile', 'tiny.yaml', '--steps', '1', '--warmup', '0', '--trace', 'trace.json'];
   const { code, stdout, stderr } = await run(args, places);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^tiny: 1 training steps of 128 tokens, random weights, its prepared data; \S+, /);
+  expect(stdout).toMatch(/^tiny: 1 training step of 128 tokens, random weights, its prepared data; \S+, /);
   expect(stdout).toMatch(/\n\(tape and JavaScript\) +- +[\d.]+ +[\d.]+ %/);
   expect(stdout).toMatch(/\nstep +- +[\d.]+ +100\.0 %/);
   expect(stdout).toMatch(/\noptimizer +[\d.]+/);
   expect(stdout).toMatch(/\nblocks\.\*\.experts\.gate_up +/);
-  expect(stdout).toMatch(/memory at the high-water mark: \S+ kB/);
+  expect(stdout).toMatch(/memory at the high-water mark: \S+ [kM]B/);
   expect(stderr).toContain(join(folder, 'trace.json'));
   const { traceEvents } = JSON.parse(readFileSync(join(folder, 'trace.json'), 'utf8'));
   const categories = new Set(traceEvents.map(({ cat }: { cat?: string }) => cat));
