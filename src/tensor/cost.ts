@@ -1,8 +1,8 @@
 /**
- * What every kernel has to do: floating-point operations of its products, and bytes it must move. One entry per kernel, by
- * the arguments of the call; the compiler refuses a table with a kernel missing. Conventions: see {@link Cost}. Bytes are the lower bound:
- * operands that are still in a cache from the kernel before move no byte from memory, so a share of bandwidth may pass 1.
- * Not counted: scratch memory, padding of packed panels, keys and values that attention reads again for the next block of rows.
+ * What every kernel has to do: floating-point operations of its products, and bytes it must move, by the arguments of the
+ * call. The compiler refuses the table when a kernel is missing. Conventions: see {@link Cost}. Bytes are a lower bound, but
+ * operands still in a cache from the kernel before move none from memory, so a share of the bandwidth may pass 1.
+ * Not counted: scratch memory, padding of packed panels, keys and values that attention reads again for the next rows.
  * Legend: as in kernels.ts.
  */
 import type {

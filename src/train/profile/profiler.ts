@@ -35,6 +35,7 @@ export class Profiler implements Tracer {
   readonly overheadMs = new Map<string, number>();
   private readonly options: ProfilerOptions;
   private readonly open: { kind: SpanKind; name: string; startMs: number }[] = [];
+  private recording = false;
   private phase = 'step';
   private layer = '';
   private stepsBegun = 0;
@@ -48,7 +49,7 @@ export class Profiler implements Tracer {
   }
 
   enter(kind: SpanKind, name: string): void {
-    if (kind === 'step') this.memory.recording = ++this.stepsBegun > this.options.warmupSteps;
+    if (kind === 'step') this.record(++this.stepsBegun > this.options.warmupSteps);
     this.open.push({ kind, name, startMs: this.nowMs() });
     this.locate();
   }
@@ -56,13 +57,13 @@ export class Profiler implements Tracer {
   leave(): void {
     const endMs = this.nowMs();
     const span = this.open.pop()!;
-    if (this.memory.recording) this.spans.push({ ...span, endMs });
-    if (span.kind === 'step') this.memory.recording = false;
+    if (this.recording) this.spans.push({ ...span, endMs });
+    if (span.kind === 'step') this.record(false);
     this.locate();
   }
 
   called(call: TracedCall): void {
-    if (!this.memory.recording) return;
+    if (!this.recording) return;
     this.calls.push({ ...call, phase: this.phase, layer: this.layer });
     this.charge(call.endMs);
   }
@@ -80,8 +81,13 @@ export class Profiler implements Tracer {
     this.charge(startMs);
   }
 
+  private record(recording: boolean): void {
+    this.recording = recording;
+    this.memory.recording = recording;
+  }
+
   private charge(startMs: number): void {
-    if (!this.memory.recording) return;
+    if (!this.recording) return;
     this.overheadMs.set(this.phase, (this.overheadMs.get(this.phase) ?? 0) + this.nowMs() - startMs);
   }
 
