@@ -116,6 +116,8 @@ function otherWork({ speeds, cpu }: Findings): Advice[] {
 function memory({ memory: { availableBytes } }: Findings): Advice[] {
   if (availableBytes >= LITTLE_MEMORY_BYTES) return [];
   const megabytes = Math.round(availableBytes / 1e6);
-  const text = `Only ${megabytes} MB of memory are free; the quickstart uses 2 GB. Close programs, or train with a smaller train.microbatchSequences.`;
+  const text =
+    `Only ${megabytes} MB of memory are free; the quickstart uses 2 GB. ` +
+    'Close programs, or train with a smaller train.microbatchSequences.';
   return [{ level: 'note', text }];
 }

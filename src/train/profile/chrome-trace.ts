@@ -1,6 +1,6 @@
 /**
- * A profile in the Trace Event Format that Perfetto and chrome://tracing open: complete events (`X`) nested by time, step > phase >
- * layer > kernel, and counter events (`C`) of memory.
+ * A profile in the Trace Event Format that Perfetto and chrome://tracing open: complete events (`X`) nested by time,
+ * step > phase > layer > kernel, and counter events (`C`) of memory.
  * @see https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
  */
 import type { Profiler } from './profiler.ts';

@@ -62,7 +62,7 @@ export interface ProfileReport {
   readonly layers: readonly Work[];
   /** in the order of the step; `step` is the time between them */
   readonly phases: readonly PhaseTime[];
-  /** the tape, JavaScript and giving way to the event loop; with `kernels`, `collectives` and `profiler` it adds up to `stepMs` */
+  /** tape, JavaScript, event loop; with `kernels`, `collectives` and `profiler` it adds up to `stepMs` */
   readonly outside: { readonly ms: number; readonly share: number };
   readonly profiler: { readonly ms: number; readonly share: number };
   readonly memory: MemoryHighWater;
