@@ -88,11 +88,18 @@ napi_value measure_flops(Arguments& a, const KernelTable& table) {
   return a.result(table.measure_flops(a.flag(0), a.number(1, "milliseconds")));
 }
 
+napi_value measure_read(Arguments& a, const KernelTable& table) {
+  const double rate = table.measure_read(a.number(0, "milliseconds"));
+  if (rate == 0) a.fail("no memory for regions larger than the caches");
+  return a.result(rate);
+}
+
 const NamedMethod engine_methods[] = {{"threads", threads},
                                       {"setThreads", set_threads},
                                       {"allocate", allocate},
                                       {"hasFastBf16", has_fast_bf16},
                                       {"measureFlops", measure_flops},
+                                      {"measureRead", measure_read},
                                       {nullptr, nullptr}};
 
 const NamedMethod* const families[] = {

@@ -127,6 +127,7 @@ struct KernelTable {
   const char* name;
   bool fast_bf16;
   double (*measure_flops)(bool bf16, double milliseconds);  // of all threads together
+  double (*measure_read)(double milliseconds);              // bytes per second, of all threads together
   MatrixTable matrix;
   AttentionTable attention;
   ElementwiseTable elementwise;

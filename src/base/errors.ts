@@ -21,6 +21,7 @@ export const ERROR_CODES = [
   'file_missing',
   'host_not_allowed',
   'logits_not_finite',
+  'machine_unfit',
   'model_not_found',
   'model_not_ready',
   'port_in_use',

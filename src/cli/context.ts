@@ -18,6 +18,8 @@ export interface CliContext {
   readonly npm: NpmOptions;
   /** default number of threads: what the machine offers */
   readonly threads: number;
+  /** the user's C++ compiler, `$CXX` */
+  readonly cxx: string | undefined;
   /** milliseconds since 1970 */
   readonly now: () => number;
   readonly stdout: NodeJS.WriteStream;
@@ -45,6 +47,7 @@ export function createContext(): CliContext {
     cacheDir: home ? resolve(cwd, home) : join(homedir(), '.cache', 'dabarex'),
     npm: readNpmConfig({ env: process.env, homeDir: homedir(), cwd }),
     threads: availableParallelism(),
+    cxx: process.env.CXX,
     now: () => Date.now(),
     stdout: process.stdout,
     stderr: process.stderr,

@@ -6,10 +6,12 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { DabarexError } from '../base/index.ts';
 import { chatCommand } from './commands/chat.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { modelCommand } from './commands/model.ts';
 import { prepareCommand } from './commands/prepare.ts';
+import { profileCommand } from './commands/profile.ts';
 import { runsCommand } from './commands/runs.ts';
 import { serveCommand } from './commands/serve.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
@@ -19,7 +21,7 @@ import { type CliContext, isInterruption } from './context.ts';
 import { warnOfReferenceKernels } from './engine.ts';
 import { examples } from './help.ts';
 
-/** Makes one command; every file of commands/ exports one. Its action may set `process.exitCode` itself. */
+/** Makes one command; every file of commands/ exports one. Its action throws where the command fails. */
 type CommandMaker = (context: CliContext) => Command;
 
 const COMMANDS: readonly CommandMaker[] = [
@@ -32,6 +34,8 @@ const COMMANDS: readonly CommandMaker[] = [
   chatCommand,
   serveCommand,
   modelCommand,
+  profileCommand,
+  doctorCommand,
   runsCommand,
 ];
 

@@ -12,7 +12,7 @@ import { evaluateConfigSchema } from '../evaluate/index.ts';
 import { modelConfigSchema } from '../model/index.ts';
 import { prepareConfigSchema } from '../prepare/index.ts';
 import { serveConfigSchema } from '../serve/index.ts';
-import { tokenizerConfigSchema } from '../tokenizer/index.ts';
+import { type TokenizerConfig, tokenizerConfigSchema } from '../tokenizer/index.ts';
 import { trainConfigSchema } from '../train/index.ts';
 import { applyOverrides } from './overrides.ts';
 
@@ -77,6 +77,11 @@ export function requirePart<P extends Part>(recipe: Recipe, part: P): NonNullabl
     );
   }
   return value as NonNullable<Recipe[P]>;
+}
+
+/** Tokens of a tokenizer that is still to be trained: known for BPE alone. */
+export function tokenizerVocabSize(tokenizer: TokenizerConfig | undefined): number | undefined {
+  return tokenizer?.kind === 'bpe' ? tokenizer.vocabSize : undefined;
 }
 
 /** The resolved recipe as YAML, for the run directory; {@link loadRecipe} reads it back to the same value. */

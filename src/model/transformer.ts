@@ -5,7 +5,15 @@
  * Legend: R rows (tokens of all sequences), D model dim, V vocabulary, P head dim.
  */
 import { assert } from '../base/index.ts';
-import { Attention, type CachedRows, Experts, Linear, Norm } from '../nn/index.ts';
+import {
+  Attention,
+  type CachedRows,
+  Experts,
+  type ExpertsOutput,
+  Linear,
+  Norm,
+  type PackedRows,
+} from '../nn/index.ts';
 import {
   Arena,
   embedding,
@@ -89,7 +97,7 @@ export class Transformer {
     this.finalNorm = new Norm(this.store, 'norm_f', dModel, 'layernorm');
     const headOptions = { inputs: dModel, outputs: vocabSize, std: stdOf(config, dModel), precision };
     this.head = new Linear(this.store, 'head', headOptions);
-    const ropeArena = new Arena(kernels, floatType, 1 << 16);
+    const ropeArena = new Arena(kernels, { kind: 'constants', floatType, blockBytes: 1 << 16 });
     this.rope = ropeTable(config.maxSeqLen, headDimOf(config), config.ropeTheta, (n) => ropeArena.floats(n));
     if (options.seed !== undefined) this.store.initialize(options.seed);
   }
@@ -106,21 +114,19 @@ export class Transformer {
     const packed = { kind: 'packed', positions: rows.positions, firstKey: rows.firstKey } as const;
     const expertCounts: Int32Array[] = [];
     let balanceLoss = 0;
-    let x = embedding(tape, this.table.tensor, rows.tokens);
-    for (const block of this.blocks) {
-      x = residualAdd(
-        tape,
-        x,
-        block.attention.forward(tape, block.norm1.forward(tape, x), packed, this.rope),
-      );
-      const experts = block.experts.forward(tape, block.norm2.forward(tape, x), balanceWeight, balanceScale);
-      x = residualAdd(tape, x, experts.y);
-      expertCounts.push(experts.counts);
-      balanceLoss += experts.balanceLoss;
+    let x = tape.layer('embedding', () => embedding(tape, this.table.tensor, rows.tokens));
+    for (const [i, block] of this.blocks.entries()) {
+      const run = () => forwardBlock(tape, block, x, packed, this.rope, balanceWeight, balanceScale);
+      const output = tape.layer(`blocks.${i}`, run);
+      x = output.y;
+      expertCounts.push(output.counts);
+      balanceLoss += output.balanceLoss;
     }
-    x = this.finalNorm.forward(tape, x);
+    x = tape.layer('norm_f', () => this.finalNorm.forward(tape, x));
     const normalizer = options.normalizer ?? countTargets(rows.targets);
-    const { loss, losses } = projectionCrossEntropy(tape, x, this.head.packed, rows.targets, normalizer);
+    const { loss, losses } = tape.layer('head', () =>
+      projectionCrossEntropy(tape, x, this.head.packed, rows.targets, normalizer),
+    );
     return { loss, losses, balanceLoss, expertCounts };
   }
 
@@ -151,6 +157,26 @@ export class Transformer {
     this.kernels.gatherRows(wanted.data, x.data, logitRows, logitRows.length, dModel);
     return this.head.forward(tape, this.finalNorm.forward(tape, wanted)).data;
   }
+}
+
+function forwardBlock(
+  tape: Tape,
+  { norm1, attention, norm2, experts }: Block,
+  x: Tensor,
+  rows: PackedRows,
+  rope: RopeTable,
+  balanceWeight: number,
+  balanceScale: number,
+): ExpertsOutput {
+  const normed = tape.layer('norm_1', () => norm1.forward(tape, x));
+  const mixed = residualAdd(
+    tape,
+    x,
+    tape.layer('attention', () => attention.forward(tape, normed, rows, rope)),
+  );
+  const normedAgain = tape.layer('norm_2', () => norm2.forward(tape, mixed));
+  const output = tape.layer('experts', () => experts.forward(tape, normedAgain, balanceWeight, balanceScale));
+  return { ...output, y: residualAdd(tape, mixed, output.y) };
 }
 
 function createBlock(store: ParameterStore, config: ModelConfig, layer: number, precision: Precision): Block {

@@ -72,10 +72,11 @@ export class Attention {
   /** [R, D] -> [R, D] */
   forward(tape: Tape, x: Tensor, rows: PackedRows, rope: RopeTable): Tensor {
     const { heads, kvHeads, headDim, clip, precision } = this.config;
-    const qkv = this.qkv.forward(tape, x);
+    const qkv = tape.layer('qkv', () => this.qkv.forward(tape, x));
     const { positions, firstKey } = rows;
     const options = { heads, kvHeads, headDim, clip, precision, rope, positions, firstKey };
-    return this.out.forward(tape, attention(tape, qkv, options));
+    const mixed = tape.layer('heads', () => attention(tape, qkv, options));
+    return tape.layer('out', () => this.out.forward(tape, mixed));
   }
 
   /** [R, D] -> [R, D]; writes the rows' keys and values into the cache first. Not differentiable. */

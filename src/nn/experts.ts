@@ -74,22 +74,29 @@ export class Experts {
   forward(tape: Tape, x: Tensor, balanceWeight: number, gradScale: number): ExpertsOutput {
     const { numExperts, topK, normalizeWeights, activation } = this.config;
     if (numExperts === 1) return this.forwardDense(tape, x);
-    const logits = this.router.forward(tape, x);
-    const { weights, experts, counts, balanceLoss } = route(tape, logits, {
-      topK,
-      normalize: normalizeWeights,
-      balanceWeight,
-      gradScale,
+    const { weights, experts, counts, balanceLoss } = tape.layer('router', () =>
+      route(tape, this.router.forward(tape, x), {
+        topK,
+        normalize: normalizeWeights,
+        balanceWeight,
+        gradScale,
+      }),
+    );
+    const { plan, xs } = tape.layer('dispatch', () => {
+      const plan = planDispatch(tape, experts, topK, numExperts);
+      return { plan, xs: dispatch(tape, x, plan) };
     });
-    const plan = planDispatch(tape, experts, topK, numExperts);
-    const xs = dispatch(tape, x, plan);
-    const h = glu(tape, groupedLinear(tape, xs, this.gateUpPacked, plan.offsets), activation);
-    const ys = groupedLinear(tape, h, this.downPacked, plan.offsets);
-    return { y: combine(tape, ys, weights, plan), counts, balanceLoss };
+    const { offsets } = plan;
+    const gateUp = tape.layer('gate_up', () => groupedLinear(tape, xs, this.gateUpPacked, offsets));
+    const h = tape.layer('glu', () => glu(tape, gateUp, activation));
+    const ys = tape.layer('down', () => groupedLinear(tape, h, this.downPacked, offsets));
+    return { y: tape.layer('combine', () => combine(tape, ys, weights, plan)), counts, balanceLoss };
   }
 
   private forwardDense(tape: Tape, x: Tensor): ExpertsOutput {
-    const h = glu(tape, linear(tape, x, this.gateUpPacked), this.config.activation);
-    return { y: linear(tape, h, this.downPacked), counts: Int32Array.of(x.shape[0]!), balanceLoss: 0 };
+    const gateUp = tape.layer('gate_up', () => linear(tape, x, this.gateUpPacked));
+    const h = tape.layer('glu', () => glu(tape, gateUp, this.config.activation));
+    const y = tape.layer('down', () => linear(tape, h, this.downPacked));
+    return { y, counts: Int32Array.of(x.shape[0]!), balanceLoss: 0 };
   }
 }

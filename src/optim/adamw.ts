@@ -14,11 +14,11 @@ export class AdamW implements Optimizer {
   private readonly moments: readonly Moments[];
 
   constructor(parameters: readonly Parameter[], config: OptimizerConfig, kernels: Kernels) {
-    const arena = new Arena(kernels, 'f32', 16 << 20);
+    const arena = new Arena(kernels, { kind: 'optimizer', blockBytes: 16 << 20 });
     this.config = config;
     this.moments = parameters.map((parameter) => {
-      const { size } = parameter.tensor;
-      return { parameter, m: arena.floats(size), v: arena.floats(size) };
+      const { name, tensor } = parameter;
+      return { parameter, m: arena.floats(tensor.size, name), v: arena.floats(tensor.size, name) };
     });
     this.state = this.moments.flatMap(({ parameter, m, v }) => [
       { name: `${parameter.name}.m`, data: m },

@@ -33,16 +33,18 @@ export class Muon implements Optimizer {
     kernels: Kernels,
     precision: Precision,
   ) {
-    const arena = new Arena(kernels, 'f32', 16 << 20);
+    const memory = { kind: 'optimizer', blockBytes: 16 << 20 } as const;
+    const arena = new Arena(kernels, memory);
     const hidden = parameters.filter(isHiddenMatrix);
     const adamRate = config.adamLearningRate ?? config.learningRate;
     this.config = config;
     this.precision = precision;
-    this.scratch = new Arena(kernels, 'f32', 16 << 20);
+    this.scratch = new Arena(kernels, memory);
     this.momenta = hidden.map((parameter) => {
       const { size, shape } = parameter.tensor;
       const [rows, columns] = shape.slice(-2) as [number, number];
-      return { parameter, buffer: arena.floats(size), groups: size / (rows * columns), rows, columns };
+      const buffer = arena.floats(size, parameter.name);
+      return { parameter, buffer, groups: size / (rows * columns), rows, columns };
     });
     const others = parameters.filter((parameter) => !isHiddenMatrix(parameter));
     this.adamw = new AdamW(others, { ...config, learningRate: adamRate }, kernels);

@@ -3,32 +3,43 @@
  * activation is left to the garbage collector. `reset` at the end of a step makes all of it free again.
  */
 import type { FloatArray, Kernels } from './kernels.ts';
+import type { MemoryKind } from './tracer.ts';
 
 export type FloatType = 'f32' | 'f64';
+
+export interface ArenaOptions {
+  /** what its memory is for, as a profile names it; default: activations */
+  readonly kind?: MemoryKind;
+  readonly floatType?: FloatType;
+  readonly blockBytes?: number;
+}
 
 const ALIGNMENT = 64;
 const DEFAULT_BLOCK_BYTES = 64 << 20;
 
 export class Arena {
   private readonly kernels: Kernels;
+  private readonly kind: MemoryKind;
   private readonly floatType: FloatType;
   private readonly blockBytes: number;
   private readonly blocks: ArrayBuffer[] = [];
   private block = 0;
   private offset = 0;
-  private highWater = 0;
+  /** arrays handed out and not freed */
+  private pieces = 0;
 
-  constructor(kernels: Kernels, floatType: FloatType = 'f32', blockBytes = DEFAULT_BLOCK_BYTES) {
+  constructor(kernels: Kernels, options: ArenaOptions = {}) {
     this.kernels = kernels;
-    this.floatType = floatType;
-    this.blockBytes = blockBytes;
+    this.kind = options.kind ?? 'activations';
+    this.floatType = options.floatType ?? 'f32';
+    this.blockBytes = options.blockBytes ?? DEFAULT_BLOCK_BYTES;
   }
 
-  /** Uninitialised floats, valid until {@link reset}. */
-  floats(length: number): FloatArray {
+  /** Uninitialised floats, valid until {@link reset}; a profile calls them `name`. */
+  floats(length: number, name?: string): FloatArray {
     return this.floatType === 'f64'
-      ? new Float64Array(...this.take(length * 8, length))
-      : new Float32Array(...this.take(length * 4, length));
+      ? new Float64Array(...this.take(length * 8, length, name))
+      : new Float32Array(...this.take(length * 4, length, name));
   }
 
   /** Uninitialised integers, valid until {@link reset}. */
@@ -42,26 +53,21 @@ export class Arena {
   }
 
   /** Where the cursor stands; give it to {@link release} to free what was taken since. */
-  mark(): readonly [number, number] {
-    return [this.block, this.offset];
+  mark(): readonly [number, number, number] {
+    return [this.block, this.offset, this.pieces];
   }
 
-  release(mark: readonly [number, number]): void {
-    [this.block, this.offset] = mark;
+  release(mark: readonly [number, number, number]): void {
+    [this.block, this.offset, this.pieces] = mark;
+    this.kernels.tracer?.memoryReleased(this, this.pieces);
   }
 
   /** Frees everything handed out; arrays given before must not be used any more. */
   reset(): void {
-    this.block = 0;
-    this.offset = 0;
+    this.release([0, 0, 0]);
   }
 
-  /** The most bytes in use at once so far. */
-  get highWaterBytes(): number {
-    return this.highWater;
-  }
-
-  private take(sizeBytes: number, length: number): [ArrayBuffer, number, number] {
+  private take(sizeBytes: number, length: number, name?: string): [ArrayBuffer, number, number] {
     const size = Math.ceil(sizeBytes / ALIGNMENT) * ALIGNMENT;
     while (this.block < this.blocks.length && this.offset + size > this.blocks[this.block]!.byteLength) {
       this.block++;
@@ -72,9 +78,8 @@ export class Arena {
     }
     const at = this.offset;
     this.offset += size;
-    let used = this.offset;
-    for (let i = 0; i < this.block; i++) used += this.blocks[i]!.byteLength;
-    this.highWater = Math.max(this.highWater, used);
+    this.pieces++;
+    this.kernels.tracer?.memoryTaken(this, this.kind, size, name);
     return [this.blocks[this.block]!, at, length];
   }
 }

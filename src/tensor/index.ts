@@ -1,9 +1,19 @@
-export { Arena, type FloatType } from './arena.ts';
+export { Arena, type ArenaOptions, type FloatType } from './arena.ts';
 export { createKernels, type EngineOptions, resolvePrecision } from './engine.ts';
 export type * from './kernels.ts';
+export type { Machine } from './machine.ts';
 export { loadNative, type NativeOptions, nativeInstructionSets, nativeUnavailableReason } from './native.ts';
 export * from './ops/index.ts';
 export { type Init, type Parameter, ParameterStore, type ParameterStoreOptions } from './parameter.ts';
+export { profiledKernels } from './profiled.ts';
 export { createReferenceKernels } from './reference/index.ts';
 export { Tape, type TapeOptions } from './tape.ts';
 export { asMatrix, sizeOf, Tensor } from './tensor.ts';
+export {
+  type Cost,
+  type MemoryKind,
+  type SpanKind,
+  type TracedCall,
+  type Tracer,
+  withinSpan,
+} from './tracer.ts';

@@ -27,6 +27,10 @@ export function describeKernels(name: string, create: () => Kernels, options: Su
       expect(create().measurePeakFlops('f32', 20)).toBeGreaterThan(1e6);
     });
 
+    it('measures how fast memory is read', () => {
+      expect(create().measureReadBandwidth(1)).toBeGreaterThan(1e6);
+    });
+
     const stretch = options.stretch ?? 1;
     describeMatrix(create, stretch);
     describeAttention(create, options.headDims, stretch);

@@ -15,6 +15,7 @@
  *   gradients are checked;
  * - a wrong length or size throws an Error (a mistake of the caller, not of the user).
  */
+import type { Machine } from './machine.ts';
 
 export type FloatArray = Float32Array | Float64Array;
 
@@ -79,24 +80,14 @@ export interface AdamWOptions {
   readonly gradScale: number;
 }
 
+/** All kernels and the engine they run on. */
 export interface Kernels
-  extends MatrixKernels,
+  extends Machine,
+    MatrixKernels,
     TransformerKernels,
     RoutingKernels,
     LossKernels,
-    ElementwiseKernels {
-  /** e.g. `native-avx512bf16`, `native-baseline`, `reference` */
-  readonly name: string;
-  /** whether bf16 products run on bf16 hardware; they are emulated (rounded operands, f32 sums) elsewhere */
-  readonly hasFastBf16: boolean;
-  /** current number of threads, >= 1 */
-  readonly threads: number;
-  setThreads(threads: number): void;
-  /** Zeroed memory, aligned to 64 bytes at least, on huge pages where the system has them. Freed with the buffer. */
-  allocate(sizeBytes: number): ArrayBuffer;
-  /** Highest FLOP/s this engine reaches in a register-only multiply-add loop of `precision` on `threads` threads. */
-  measurePeakFlops(precision: Precision, milliseconds: number): number;
-}
+    ElementwiseKernels {}
 
 export interface MatrixKernels {
   createPacked(k: number, n: number, groups: number, precision: Precision): PackedMatrix;

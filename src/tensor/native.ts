@@ -25,6 +25,7 @@ interface EngineMethods {
   allocate(sizeBytes: number): ArrayBuffer;
   hasFastBf16(): boolean;
   measureFlops(bf16: boolean, milliseconds: number): number;
+  measureRead(milliseconds: number): number;
 }
 
 /** Instruction sets of the addon that this processor runs, best last; empty where the addon is absent. */
@@ -69,6 +70,7 @@ function assemble(methods: NativeMethods, isa: string): Kernels {
     allocate: (sizeBytes: number) => engine.allocate(sizeBytes),
     measurePeakFlops: (precision: Precision, milliseconds: number) =>
       engine.measureFlops(precision === 'bf16', milliseconds),
+    measureReadBandwidth: (milliseconds: number) => engine.measureRead(milliseconds),
   };
   return Object.defineProperties(families, Object.getOwnPropertyDescriptors(kernels)) as Kernels;
 }

@@ -4,6 +4,8 @@ import { Arena, type FloatType } from './arena.ts';
 import type { Kernels } from './kernels.ts';
 import { sizeOf, Tensor } from './tensor.ts';
 
+const BLOCK_BYTES = 16 << 20;
+
 /** How a parameter starts: `normal` draws N(0, std²), `ones` is a norm's scale. */
 export type Init = { readonly kind: 'normal'; readonly std: number } | { readonly kind: 'ones' };
 
@@ -33,15 +35,16 @@ export class ParameterStore {
   constructor(kernels: Kernels, options: ParameterStoreOptions) {
     this.kernels = kernels;
     this.trainable = options.trainable;
-    this.data = new Arena(kernels, options.floatType, 16 << 20);
-    this.gradients = new Arena(kernels, options.floatType, 16 << 20);
+    const { floatType } = options;
+    this.data = new Arena(kernels, { kind: 'parameters', floatType, blockBytes: BLOCK_BYTES });
+    this.gradients = new Arena(kernels, { kind: 'gradients', floatType, blockBytes: BLOCK_BYTES });
   }
 
   /** A new parameter, its values still unset: see {@link initialize}. */
   create(name: string, shape: readonly number[], init: Init, decay: boolean): Parameter {
     assert(!this.all.some((each) => each.name === name), `two parameters are named ${name}`);
-    const tensor = new Tensor(this.data.floats(sizeOf(shape)), shape, this.trainable);
-    if (this.trainable) tensor.grad = this.gradients.floats(sizeOf(shape));
+    const tensor = new Tensor(this.data.floats(sizeOf(shape), name), shape, this.trainable);
+    if (this.trainable) tensor.grad = this.gradients.floats(sizeOf(shape), name);
     const parameter = { name, tensor, init, decay };
     this.all.push(parameter);
     return parameter;

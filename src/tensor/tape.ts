@@ -16,15 +16,19 @@ export interface TapeOptions {
   readonly arena?: Arena;
 }
 
+const NO_LAYERS: readonly string[] = [];
+
 export class Tape {
   readonly kernels: Kernels;
   readonly arena: Arena;
   readonly recording: boolean;
   private readonly records: (() => void)[] = [];
+  /** names of the layers being computed, outermost first; empty where no tracer looks on */
+  private layers = NO_LAYERS;
 
   constructor(kernels: Kernels, options: TapeOptions = {}) {
     this.kernels = kernels;
-    this.arena = options.arena ?? new Arena(kernels, options.floatType);
+    this.arena = options.arena ?? new Arena(kernels, { floatType: options.floatType });
     this.recording = options.recording ?? true;
   }
 
@@ -49,9 +53,22 @@ export class Tape {
   /** Records the backward pass of `output`; it runs only if a gradient has reached the output. */
   record(output: Tensor, backward: (gradient: FloatArray) => void): void {
     if (!output.requiresGrad) return;
+    const { layers } = this;
     this.records.push(() => {
-      if (output.hasGrad) backward(output.grad!);
+      if (!output.hasGrad) return;
+      this.moveTo(layers);
+      backward(output.grad!);
     });
+  }
+
+  /** Runs `work`, whose ops, forward and backward, a profile counts to the layer `name` within the current one. */
+  layer<T>(name: string, work: () => T): T {
+    if (!this.kernels.tracer) return work();
+    const outer = this.layers;
+    this.moveTo([...outer, name]);
+    const result = work();
+    this.moveTo(outer);
+    return result;
   }
 
   /**
@@ -94,11 +111,23 @@ export class Tape {
     if (target) target.grad[0] = scale;
     for (let i = this.records.length - 1; i >= 0; i--) this.records[i]!();
     this.records.length = 0;
+    this.moveTo(NO_LAYERS);
   }
 
   /** Forgets the records and frees all activations; tensors made on this tape must not be used any more. */
   reset(): void {
     this.records.length = 0;
     this.arena.reset();
+  }
+
+  /** Leaves and enters layers until those in progress are `layers`. */
+  private moveTo(layers: readonly string[]): void {
+    if (layers === this.layers) return;
+    const tracer = this.kernels.tracer!;
+    let shared = 0;
+    while (shared < layers.length && layers[shared] === this.layers[shared]) shared++;
+    for (let i = shared; i < this.layers.length; i++) tracer.leave();
+    for (const name of layers.slice(shared)) tracer.enter('layer', name);
+    this.layers = layers;
   }
 }

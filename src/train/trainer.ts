@@ -1,5 +1,6 @@
 /**
- * The training loop. See callback.ts for the hooks and their order.
+ * The training loop. See callback.ts for the hooks and their order. Where the model's kernels carry a tracer, it is told of
+ * every step and its phases: data, forward, backward, clip, optimizer.
  *
  * A step is `batchSequences` sequences in microbatches; the loss is the mean over all counted tokens of the step, so
  * the split into microbatches changes nothing but rounding. Everything the next step depends on is in
@@ -8,7 +9,7 @@
 import { assert, DabarexError } from '../base/index.ts';
 import { flopsPerToken, type TokenRows, type Transformer } from '../model/index.ts';
 import { clipScale, gradientNorm, type Optimizer, scheduleAt } from '../optim/index.ts';
-import { Tape } from '../tensor/index.ts';
+import { Tape, withinSpan } from '../tensor/index.ts';
 import type { Callback, StepResult, TrainingState } from './callback.ts';
 import type { TrainConfig } from './config.ts';
 import { crossed, type Duration, measure, type Position, parseDuration } from './duration.ts';
@@ -130,13 +131,15 @@ export class Trainer {
     const { model, optimizer, config, clock } = this.options;
     const { kernels } = model;
     const started = clock();
+    kernels.tracer?.enter('step', `step ${this.step + 1}`);
     const rate = scheduleAt(config.schedule, this.position.progress + this.halfStep());
     const pass = await this.accumulateGradients();
-    const gradNorm = gradientNorm(kernels, model.parameters);
+    const gradNorm = this.phaseOfStep('clip', () => gradientNorm(kernels, model.parameters));
     if (!Number.isFinite(pass.lossNats) || !Number.isFinite(gradNorm))
       this.failNotFinite(pass.lossNats, gradNorm);
     const gradScale = clipScale(gradNorm, config.gradClip);
-    optimizer.update(kernels, { rate, step: this.step + 1, gradScale });
+    this.phaseOfStep('optimizer', () => optimizer.update(kernels, { rate, step: this.step + 1, gradScale }));
+    kernels.tracer?.leave();
     const seconds = clock() - started;
     this.step++;
     this.tokens += pass.tokens;
@@ -153,7 +156,9 @@ export class Trainer {
     const { batchSequences, sequenceLength, microbatchSequences = batchSequences } = config;
     const parts = batchSequences / microbatchSequences;
     const started = clock();
-    const batches = Array.from({ length: parts }, () => data.nextBatch(microbatchSequences, sequenceLength));
+    const batches = this.phaseOfStep('data', () =>
+      Array.from({ length: parts }, () => data.nextBatch(microbatchSequences, sequenceLength)),
+    );
     const loaderSeconds = clock() - started;
     const counted = batches.reduce((sum, batch) => sum + countTargets(batch.targets), 0);
     assert(counted > 0, 'a step without a single target');
@@ -162,8 +167,9 @@ export class Trainer {
     let balanceLoss = 0;
     let expertCounts: Int32Array[] = [];
     for (const batch of batches) {
-      const output = model.forward(this.tape, batch, { normalizer: counted, balanceScale: 1 / parts });
-      this.tape.backward(output.loss);
+      const scales = { normalizer: counted, balanceScale: 1 / parts };
+      const output = this.phaseOfStep('forward', () => model.forward(this.tape, batch, scales));
+      this.phaseOfStep('backward', () => this.tape.backward(output.loss));
       lossNats += output.loss.data[0]!;
       balanceLoss += output.balanceLoss / parts;
       expertCounts = sumCounts(expertCounts, output.expertCounts);
@@ -171,6 +177,10 @@ export class Trainer {
       await new Promise((resolve) => setImmediate(resolve));
     }
     return { lossNats, balanceLoss, expertCounts, loaderSeconds, tokens: batchSequences * sequenceLength };
+  }
+
+  private phaseOfStep<T>(name: string, work: () => T): T {
+    return withinSpan(this.options.model.kernels.tracer, 'phase', name, work);
   }
 
   /** Half a step's share of the run, so that the schedule is sampled in the middle of a step and never at 0. */

@@ -72,7 +72,7 @@ interface PassOptions {
 /** Forward and backward of a model whose weights are those of SEED, whatever runs it. */
 function passOf(kernels: Kernels, { config, rows, precision, floatType }: PassOptions): Pass {
   const model = new Transformer(config, kernels, { precision, trainable: true, seed: SEED, floatType });
-  const tape = new Tape(kernels, { arena: new Arena(kernels, floatType, 1 << 22) });
+  const tape = new Tape(kernels, { arena: new Arena(kernels, { floatType, blockBytes: 1 << 22 }) });
   const output = model.forward(tape, rows);
   tape.backward(output.loss);
   const gradients = model.parameters.map(({ name, tensor }) => [name, tensor.grad!.slice()] as const);
@@ -97,7 +97,7 @@ describe('the gradient of a whole model', () => {
     floatType: 'f64',
   });
   const lossOf = () => {
-    const tape = new Tape(kernels, { arena: new Arena(kernels, 'f64', 1 << 20) });
+    const tape = new Tape(kernels, { arena: new Arena(kernels, { floatType: 'f64', blockBytes: 1 << 20 }) });
     for (const { tensor } of model.parameters) tensor.version++;
     const output = model.forward(tape, rows);
     return { tape, output, total: output.loss.data[0]! + output.balanceLoss };

@@ -10,13 +10,12 @@ import {
   type ModelConfig,
   readModelConfig,
 } from '../../model/index.ts';
-import type { TokenizerConfig } from '../../tokenizer/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
 import { formatBytes, formatCount, formatShort, formatTable } from '../output.ts';
 import { addSetOption } from '../overrides.ts';
-import { isRecipeName, loadRecipe, requirePart } from '../recipe.ts';
+import { isRecipeName, loadRecipe, requirePart, tokenizerVocabSize } from '../recipe.ts';
 
 interface InfoOptions {
   readonly json?: boolean;
@@ -96,9 +95,4 @@ function renderModel({ name, model, parameters, sequenceLength, flopsPerToken: f
     ['weights, gradients and optimizer in training', formatBytes(memory.trainingStateBytes)],
   ];
   return `${title}\n${formatTable(['', ''], rows).trimStart()}`;
-}
-
-/** Known beforehand for BPE alone. */
-function tokenizerVocabSize(tokenizer: TokenizerConfig | undefined): number | undefined {
-  return tokenizer?.kind === 'bpe' ? tokenizer.vocabSize : undefined;
 }

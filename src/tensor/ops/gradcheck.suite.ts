@@ -21,7 +21,7 @@ export function checkGradients(
   const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
   const values = shapes.map((shape) => Float64Array.from({ length: size(shape) }, () => rng.normal()));
   const run = (backward: boolean) => {
-    const tape = new Tape(kernels, { arena: new Arena(kernels, 'f64', 1 << 16) });
+    const tape = new Tape(kernels, { arena: new Arena(kernels, { floatType: 'f64', blockBytes: 1 << 16 }) });
     const inputs = values.map((data, i) => tape.tensor(data, shapes[i]!, true));
     const output = build(tape, inputs);
     const draws = new Rng(99);

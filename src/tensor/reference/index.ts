@@ -9,6 +9,7 @@ import { dispatchKernels } from './dispatch.ts';
 import { elementwiseKernels } from './elementwise.ts';
 import { embeddingKernels } from './embedding.ts';
 import { gluKernels } from './glu.ts';
+import { measurePeakFlops, measureReadBandwidth } from './limits.ts';
 import { softmaxKernels } from './loss.ts';
 import { matrixKernels } from './matrix.ts';
 import { normKernels } from './norm.ts';
@@ -27,6 +28,7 @@ export function createReferenceKernels(): Kernels {
     },
     allocate: (sizeBytes) => new ArrayBuffer(sizeBytes),
     measurePeakFlops,
+    measureReadBandwidth,
     ...matrixKernels,
     ...normKernels,
     ...ropeKernels,
@@ -39,25 +41,4 @@ export function createReferenceKernels(): Kernels {
     adamw,
     ...elementwiseKernels,
   };
-}
-
-/** FLOP/s of scalar multiply-adds in this JavaScript engine; the same for both precisions. */
-function measurePeakFlops(_precision: string, milliseconds: number): number {
-  const start = performance.now();
-  const sums = [0.1, 0.2, 0.3, 0.4];
-  let flops = 0;
-  let elapsedMs = 0;
-  do {
-    let [a, b, c, d] = sums;
-    for (let i = 0; i < 100_000; i++) {
-      a = a * 0.999 + 0.001;
-      b = b * 0.999 + 0.001;
-      c = c * 0.999 + 0.001;
-      d = d * 0.999 + 0.001;
-    }
-    sums.splice(0, 4, a, b, c, d);
-    flops += 800_000;
-    elapsedMs = performance.now() - start;
-  } while (elapsedMs < milliseconds);
-  return flops / (elapsedMs / 1000);
 }
