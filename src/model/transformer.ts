@@ -1,17 +1,19 @@
 /**
  * A decoder-only transformer of the DBRX family: pre-norm blocks of clipped, rotated grouped-query attention and a
- * mixture of gated experts, untied embeddings. Databricks 2024; the math is facts of its published code:
+ * mixture of gated experts, embeddings tied or not. Databricks 2024 (untied); the math is facts of its published code:
  * x += attention(norm_1(x)); x += experts(norm_2(x)); logits = lm_head(norm_f(x)).
  * Legend: R rows (tokens of all sequences), D model dim, V vocabulary, P head dim.
  */
 import { assert } from '../base/index.ts';
-import { Attention, type CachedRows, Experts, Linear, Norm } from '../nn/index.ts';
+import { Attention, type CachedRows, Experts, Norm } from '../nn/index.ts';
 import {
   Arena,
   embedding,
   type FloatArray,
   type FloatType,
   type Kernels,
+  linear,
+  PackedWeight,
   type Parameter,
   ParameterStore,
   type Precision,
@@ -74,7 +76,8 @@ export class Transformer {
   private readonly table: Parameter;
   private readonly blocks: readonly Block[];
   private readonly finalNorm: Norm;
-  private readonly head: Linear;
+  /** [V, D]: the embedding table itself where they are tied */
+  private readonly head: PackedWeight;
   private readonly rope: RopeTable;
 
   constructor(config: ModelConfig, kernels: Kernels, options: TransformerOptions) {
@@ -87,8 +90,11 @@ export class Transformer {
     this.table = this.store.create('embedding', [vocabSize, dModel], tableInit, true);
     this.blocks = Array.from({ length: numLayers }, (_, i) => createBlock(this.store, config, i, precision));
     this.finalNorm = new Norm(this.store, 'norm_f', dModel, 'layernorm');
-    const headOptions = { inputs: dModel, outputs: vocabSize, std: stdOf(config, dModel), precision };
-    this.head = new Linear(this.store, 'head', headOptions);
+    const headInit = { kind: 'normal', std: stdOf(config, dModel) } as const;
+    const head = config.tieEmbeddings
+      ? this.table
+      : this.store.create('head', [vocabSize, dModel], headInit, true);
+    this.head = new PackedWeight(head.tensor, precision);
     const ropeArena = new Arena(kernels, floatType, 1 << 16);
     this.rope = ropeTable(config.maxSeqLen, headDimOf(config), config.ropeTheta, (n) => ropeArena.floats(n));
     if (options.seed !== undefined) this.store.initialize(options.seed);
@@ -120,7 +126,7 @@ export class Transformer {
     }
     x = this.finalNorm.forward(tape, x);
     const normalizer = options.normalizer ?? countTargets(rows.targets);
-    const { loss, losses } = projectionCrossEntropy(tape, x, this.head.packed, rows.targets, normalizer);
+    const { loss, losses } = projectionCrossEntropy(tape, x, this.head, rows.targets, normalizer);
     return { loss, losses, balanceLoss, expertCounts };
   }
 
@@ -149,7 +155,7 @@ export class Transformer {
     const { dModel } = this.config;
     const wanted = tape.output([logitRows.length, dModel]);
     this.kernels.gatherRows(wanted.data, x.data, logitRows, logitRows.length, dModel);
-    return this.head.forward(tape, this.finalNorm.forward(tape, wanted)).data;
+    return linear(tape, this.finalNorm.forward(tape, wanted), this.head).data;
   }
 }
 
