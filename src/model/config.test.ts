@@ -22,6 +22,18 @@ describe('model config', () => {
     expect(count.activeInProducts).toBe(35_853_146_112);
   });
 
+  it('counts tied embeddings once, as the output projection', () => {
+    const countOf = (tieEmbeddings: boolean) =>
+      countParameters(
+        completeModelConfig(parseConfig(modelConfigSchema, { ...dbrx, tieEmbeddings }, 'test')),
+      );
+    const [tied, untied] = [countOf(true), countOf(false)];
+    expect(untied.total - tied.total).toBe(100_352 * 6144);
+    expect(untied.active - tied.active).toBe(100_352 * 6144);
+    expect(tied.activeInProducts).toBe(untied.activeInProducts);
+    expect(tied.activeInProducts).toBe(tied.active);
+  });
+
   it('counts the ladder of the DBRX gauntlet', () => {
     const ladder = [
       [2048, 16, 24, 3584, 9.17, 2.83],

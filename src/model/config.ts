@@ -35,6 +35,8 @@ export const modelConfigSchema = z
     /** q, k and v are clamped to [-clipQkv, clipQkv]; null: not */
     clipQkv: z.number().positive().nullable().default(8),
     ffn: ffnConfigSchema,
+    /** the input embedding is the output projection too; DBRX itself, and so Hugging Face's class of it, has two */
+    tieEmbeddings: z.boolean().default(false),
     /** standard deviation of initial weights; absent: 1 / sqrt(inputs) of every matrix */
     initStd: z.number().positive().optional(),
   })
@@ -86,21 +88,22 @@ export interface ParameterCount {
   readonly total: number;
   /** used for one token: of the experts only topK */
   readonly active: number;
-  /** active without the input embedding, whose look-up costs no product */
+  /** active without the input embedding, whose look-up costs no product; tied, it counts as the output projection */
   readonly activeInProducts: number;
 }
 
-/** Counts parameters of the DBRX layout: untied embeddings, fused QKV, GLU experts, norms without bias. */
+/** Counts parameters of the DBRX layout: fused QKV, GLU experts, norms without bias, embeddings tied or not. */
 export function countParameters(config: ModelConfig): ParameterCount {
-  const { dModel, numLayers, numHeads, kvHeads, vocabSize, ffn } = config;
+  const { dModel, numLayers, numHeads, kvHeads, vocabSize, ffn, tieEmbeddings } = config;
   const headDim = headDimOf(config);
   const attention = dModel * (numHeads + 2 * kvHeads) * headDim + numHeads * headDim * dModel;
   const expert = 3 * dModel * ffn.hidden;
   const shared = attention + 2 * dModel + ffn.numExperts * dModel;
-  const outer = 2 * vocabSize * dModel + dModel;
+  const table = vocabSize * dModel;
+  const outer = (tieEmbeddings ? 1 : 2) * table + dModel;
   const total = outer + numLayers * (shared + ffn.numExperts * expert);
   const active = outer + numLayers * (shared + ffn.topK * expert);
-  return { total, active, activeInProducts: active - vocabSize * dModel };
+  return { total, active, activeInProducts: tieEmbeddings ? active : active - table };
 }
 
 export interface FlopsPerToken {

@@ -1,6 +1,6 @@
 /**
  * A decoder-only transformer of the DBRX family: pre-norm blocks of clipped, rotated grouped-query attention and a
- * mixture of gated experts, untied embeddings. Databricks 2024; the math is facts of its published code:
+ * mixture of gated experts, embeddings tied or not. Databricks 2024 (untied); the math is facts of its published code:
  * x += attention(norm_1(x)); x += experts(norm_2(x)); logits = lm_head(norm_f(x)).
  * Legend: R rows (tokens of all sequences), D model dim, V vocabulary, P head dim.
  */
@@ -10,7 +10,6 @@ import {
   type CachedRows,
   Experts,
   type ExpertsOutput,
-  Linear,
   Norm,
   type PackedRows,
 } from '../nn/index.ts';
@@ -20,6 +19,8 @@ import {
   type FloatArray,
   type FloatType,
   type Kernels,
+  linear,
+  PackedWeight,
   type Parameter,
   ParameterStore,
   type Precision,
@@ -82,7 +83,8 @@ export class Transformer {
   private readonly table: Parameter;
   private readonly blocks: readonly Block[];
   private readonly finalNorm: Norm;
-  private readonly head: Linear;
+  /** [V, D]: the embedding table itself where they are tied */
+  private readonly head: PackedWeight;
   private readonly rope: RopeTable;
 
   constructor(config: ModelConfig, kernels: Kernels, options: TransformerOptions) {
@@ -95,8 +97,11 @@ export class Transformer {
     this.table = this.store.create('embedding', [vocabSize, dModel], tableInit, true);
     this.blocks = Array.from({ length: numLayers }, (_, i) => createBlock(this.store, config, i, precision));
     this.finalNorm = new Norm(this.store, 'norm_f', dModel, 'layernorm');
-    const headOptions = { inputs: dModel, outputs: vocabSize, std: stdOf(config, dModel), precision };
-    this.head = new Linear(this.store, 'head', headOptions);
+    const headInit = { kind: 'normal', std: stdOf(config, dModel) } as const;
+    const head = config.tieEmbeddings
+      ? this.table
+      : this.store.create('head', [vocabSize, dModel], headInit, true);
+    this.head = new PackedWeight(head.tensor, precision);
     const ropeArena = new Arena(kernels, { kind: 'constants', floatType, blockBytes: 1 << 16 });
     this.rope = ropeTable(config.maxSeqLen, headDimOf(config), config.ropeTheta, (n) => ropeArena.floats(n));
     if (options.seed !== undefined) this.store.initialize(options.seed);
@@ -125,7 +130,7 @@ export class Transformer {
     x = tape.layer('norm_f', () => this.finalNorm.forward(tape, x));
     const normalizer = options.normalizer ?? countTargets(rows.targets);
     const { loss, losses } = tape.layer('head', () =>
-      projectionCrossEntropy(tape, x, this.head.packed, rows.targets, normalizer),
+      projectionCrossEntropy(tape, x, this.head, rows.targets, normalizer),
     );
     return { loss, losses, balanceLoss, expertCounts };
   }
@@ -155,7 +160,7 @@ export class Transformer {
     const { dModel } = this.config;
     const wanted = tape.output([logitRows.length, dModel]);
     this.kernels.gatherRows(wanted.data, x.data, logitRows, logitRows.length, dModel);
-    return this.head.forward(tape, this.finalNorm.forward(tape, wanted)).data;
+    return linear(tape, this.finalNorm.forward(tape, wanted), this.head).data;
   }
 }
 

@@ -26,9 +26,16 @@ import {
 
 const SEED = 3;
 
+interface ConfigChange {
+  readonly dModel?: number;
+  readonly vocabSize?: number;
+  readonly topK?: number;
+  readonly tieEmbeddings?: boolean;
+}
+
 /** Two layers, grouped heads, 8 experts of which 2, q, k and v clipped (at 2.5 deviations, so about one value in 80). */
-function configOf(change: { dModel?: number; vocabSize?: number; topK?: number } = {}): ModelConfig {
-  const { dModel = 16, vocabSize = 24, topK = 2 } = change;
+function configOf(change: ConfigChange = {}): ModelConfig {
+  const { dModel = 16, vocabSize = 24, topK = 2, tieEmbeddings = false } = change;
   const input = modelConfigSchema.parse({
     dModel,
     numLayers: 2,
@@ -36,6 +43,7 @@ function configOf(change: { dModel?: number; vocabSize?: number; topK?: number }
     kvHeads: 1,
     maxSeqLen: 32,
     clipQkv: 2.5,
+    tieEmbeddings,
     ffn: { hidden: 2 * dModel, numExperts: 8, topK, lossWeight: 0.1 },
   });
   return completeModelConfig(input, vocabSize);
@@ -79,7 +87,7 @@ function passOf(kernels: Kernels, { config, rows, precision, floatType }: PassOp
   return { output, loss: output.loss.data[0]!, gradients: new Map(gradients) };
 }
 
-describe('the gradient of a whole model', () => {
+describe.each([false, true])('the gradient of a whole model, embeddings tied: %s', (tieEmbeddings) => {
   /*
    * In f64 a central difference of step h is off by h²/6 times the third derivative and by 2^-53 / h times the loss
    * (3.2 nats): with h = 1e-4 about 1e-9 and 4e-12. Gradients of single weights are 1e-4 to 1e-1 here; the bound is 1e-7
@@ -87,7 +95,7 @@ describe('the gradient of a whole model', () => {
    * across which a token changes its experts or a value its clip has no derivative; the counts of experts show the first.
    */
   const STEP = 1e-4;
-  const config = configOf();
+  const config = configOf({ tieEmbeddings });
   const kernels = createReferenceKernels();
   const rows = rowsOf(config.vocabSize, 2, 12);
   const model = new Transformer(config, kernels, {
@@ -106,6 +114,10 @@ describe('the gradient of a whole model', () => {
   tape.backward(output.loss);
   // Copies: the head's gradient is made in the forward pass already, and the differences run more of those.
   const gradients = new Map(model.parameters.map(({ name, tensor }) => [name, tensor.grad!.slice()]));
+
+  it('is of a head of its own only where they are not', () => {
+    expect(gradients.has('head')).toBe(!tieEmbeddings);
+  });
 
   it.each(model.parameters.map((each) => [each.name, each.tensor] as const))('%s', (name, tensor) => {
     const rng = new Rng(5);
@@ -200,8 +212,7 @@ describe('native kernels run a whole model as the reference does in f64', () => 
 });
 
 describe('generation with the cache gives the probabilities of the pass without', () => {
-  const config = configOf({ dModel: 64 });
-  const { vocabSize } = config;
+  const { vocabSize } = configOf();
   const length = 20;
   const sequences = 2;
   const rng = new Rng(8);
@@ -256,18 +267,23 @@ describe('generation with the cache gives the probabilities of the pass without'
     return logprobs;
   }
 
-  it.each(['reference', ...nativeInstructionSets()])('%s', (isa) => {
-    const kernels = createKernels({ isa, threads: 2 });
-    const model = new Transformer(config, kernels, { precision: 'f32', trainable: true, seed: SEED });
-    const [cached, plain] = [withCache(model), withoutCache(model)];
-    for (const [r, row] of plain.entries()) {
-      for (const [v, logprob] of row.entries()) {
-        expect(Math.abs(cached[r]![v]! - logprob), `row ${r} token ${v}`).toBeLessThan(
-          F32_BOUND * Math.max(1, Math.abs(logprob)),
-        );
+  const cases = ['reference', ...nativeInstructionSets()].map((isa) => [isa, false] as const);
+  it.each([...cases, [nativeInstructionSets().at(-1)!, true] as const])(
+    '%s, tied: %s',
+    (isa, tieEmbeddings) => {
+      const config = configOf({ dModel: 64, tieEmbeddings });
+      const kernels = createKernels({ isa, threads: 2 });
+      const model = new Transformer(config, kernels, { precision: 'f32', trainable: true, seed: SEED });
+      const [cached, plain] = [withCache(model), withoutCache(model)];
+      for (const [r, row] of plain.entries()) {
+        for (const [v, logprob] of row.entries()) {
+          expect(Math.abs(cached[r]![v]! - logprob), `row ${r} token ${v}`).toBeLessThan(
+            F32_BOUND * Math.max(1, Math.abs(logprob)),
+          );
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 function logSoftmax(logits: Float32Array): number[] {

@@ -131,6 +131,17 @@ describe('a run interrupted by SIGINT', () => {
     expectSame(tracesOf(place), expected);
   });
 
+  it('with tied embeddings continues as if nothing had happened', async () => {
+    const change = { train: { duration: '16step' }, model: { tieEmbeddings: true } };
+    const whole = await uninterrupted(open(), '2', change);
+    const place = open();
+    const args = ['up', place.recipe('tiny', change), '--no-serve', '--threads', '2'];
+    expect(await interruptAt(place, place.start(...args), 7)).toMatchObject({ code: 130 });
+    expect((await place.call(...args)).code).toBe(0);
+    expectSame(tracesOf(place), whole);
+    expect(whole.weights.includes('lm_head.weight')).toBe(false);
+  });
+
   it('before training starts leaves a run that starts over', async () => {
     const place = open();
     const recipe = place.recipe('tiny');

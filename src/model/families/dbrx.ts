@@ -1,7 +1,8 @@
 /**
  * The DBRX family on disk: Hugging Face's config.json and tensor names (databricks/dbrx, transformers 4.40).
  * Traps kept here: experts are fused [E·F, D] tensors without ".weight"; w1 is the gate, v1 the up and w2 the down
- * projection stored [F, D], i.e. y = h · w2; tied embeddings are refused.
+ * projection stored [F, D], i.e. y = h · w2. Tied embeddings are an addition of ours, written as other families do
+ * (`tie_word_embeddings`, no lm_head.weight): Hugging Face's DBRX class refuses such a folder.
  */
 import { z } from 'zod';
 import { parseConfig } from '../../base/index.ts';
@@ -38,7 +39,7 @@ const configSchema = z.object({
   n_layers: z.number().int().positive(),
   max_seq_len: z.number().int().positive(),
   vocab_size: z.number().int().positive(),
-  tie_word_embeddings: z.literal(false).optional(),
+  tie_word_embeddings: z.boolean().optional(),
   attn_config: attentionSchema,
   ffn_config: ffnSchema,
 });
@@ -69,7 +70,7 @@ export function toHuggingFaceConfig(config: ModelConfig): Record<string, unknown
     initializer_range: 0.02,
     output_router_logits: false,
     router_aux_loss_coef: ffn.lossWeight,
-    tie_word_embeddings: false,
+    tie_word_embeddings: config.tieEmbeddings,
     use_cache: true,
     torch_dtype: 'float32',
   };
@@ -77,7 +78,7 @@ export function toHuggingFaceConfig(config: ModelConfig): Record<string, unknown
 
 /**
  * Reads config.json; unknown keys are ignored (published files carry whole dumps).
- * @throws config_invalid for another model type, tied embeddings or missing fields
+ * @throws config_invalid for another model type or missing fields
  */
 export function fromHuggingFaceConfig(value: unknown, where: string): ModelConfig {
   const file = parseConfig(configSchema, value, where);
@@ -92,6 +93,7 @@ export function fromHuggingFaceConfig(value: unknown, where: string): ModelConfi
     maxSeqLen: file.max_seq_len,
     ropeTheta: attention.rope_theta,
     clipQkv: attention.clip_qkv ?? null,
+    tieEmbeddings: file.tie_word_embeddings ?? false,
     ffn: {
       hidden: ffn.ffn_hidden_size,
       numExperts: ffn.moe_num_experts,
@@ -129,7 +131,7 @@ export function huggingFaceTensors(config: ModelConfig, parameters: readonly Par
     whole('transformer.wte.weight', 'embedding'),
     ...layers.flat(),
     whole('transformer.norm_f.weight', 'norm_f'),
-    whole('lm_head.weight', 'head'),
+    ...(config.tieEmbeddings ? [] : [whole('lm_head.weight', 'head')]),
   ];
 }
 

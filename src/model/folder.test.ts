@@ -1,0 +1,57 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readSafetensors } from '../checkpoint/index.ts';
+import { createKernels } from '../tensor/index.ts';
+import { trainChar } from '../tokenizer/index.ts';
+import { completeModelConfig, modelConfigSchema } from './config.ts';
+import { hasShape, loadModelFolder, saveModelFolder } from './folder.ts';
+import { Transformer } from './transformer.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'dabarex-folder-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function save(name: string, tieEmbeddings: boolean): { dir: string; saved: Transformer } {
+  const dir = join(folder, name);
+  const tokenizer = trainChar(['abcdefgh ']);
+  const ffn = { hidden: 16 };
+  const shape = { dModel: 16, numLayers: 1, numHeads: 2, maxSeqLen: 48, ffn, tieEmbeddings };
+  const config = completeModelConfig(modelConfigSchema.parse(shape), tokenizer.vocabSize);
+  const saved = new Transformer(config, createKernels(), { precision: 'f32', trainable: true, seed: 1 });
+  saveModelFolder(dir, saved, tokenizer);
+  return { dir, saved };
+}
+
+function tensorNames(dir: string): string[] {
+  const file = readSafetensors(join(dir, 'model.safetensors'));
+  const names = [...file.tensors.keys()];
+  file.close();
+  return names;
+}
+
+describe('a model folder', () => {
+  it.each([false, true])('says whether its embeddings are tied: %s', (tieEmbeddings) => {
+    const { dir, saved } = save(`tied-${tieEmbeddings}`, tieEmbeddings);
+    const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8'));
+    expect(config.tie_word_embeddings).toBe(tieEmbeddings);
+    expect(tensorNames(dir).includes('lm_head.weight')).toBe(!tieEmbeddings);
+    expect(hasShape(dir, saved.config)).toBe(true);
+    expect(hasShape(dir, { ...saved.config, tieEmbeddings: !tieEmbeddings })).toBe(false);
+    const { model } = loadModelFolder(dir, { threads: 1, precision: 'f32' });
+    expect(model.config.tieEmbeddings).toBe(tieEmbeddings);
+    const weights = ({ parameters }: Transformer) =>
+      parameters.map(({ name, tensor }) => [name, tensor.data] as const);
+    expect(weights(model)).toEqual(weights(saved));
+  });
+
+  it('with two embeddings is not read as one with one', () => {
+    const { dir } = save('two', false);
+    const path = join(dir, 'config.json');
+    const config = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify({ ...config, tie_word_embeddings: true }));
+    expect(() => loadModelFolder(dir, { threads: 1, precision: 'f32' })).toThrow(
+      /lm_head.weight is not in the model/,
+    );
+  });
+});
