@@ -24,7 +24,7 @@ export interface Work {
   readonly peakShare: number;
   /** that must move at least */
   readonly bytes: number;
-  /** of the time, the part the bytes would take at the bandwidth; above 1 where they came from a cache */
+  /** of the time, the part the bytes would take at the read bandwidth; above 1 from a cache, or with writes beside the reads */
   readonly bandwidthShare: number;
 }
 
