@@ -52,12 +52,16 @@ function reduce(run: LiveRun, message: Message): LiveRun {
   }
 }
 
-/** A step seen again (the run went back to a checkpoint) replaces what was known from there on. */
+/**
+ * Lines of one step (training, evaluation) become one. A smaller step (the run went back to a checkpoint) replaces what
+ * was known from there on.
+ */
 function joinMetrics(known: readonly RunMetrics[], added: readonly RunMetrics[]): readonly RunMetrics[] {
   const joined = [...known];
   for (const each of added) {
-    while (joined.length > 0 && joined.at(-1)!.step >= each.step) joined.pop();
-    joined.push(each);
+    while (joined.length > 0 && joined.at(-1)!.step > each.step) joined.pop();
+    if (joined.at(-1)?.step === each.step) joined.push({ ...joined.pop()!, ...each });
+    else joined.push(each);
   }
   return joined;
 }
