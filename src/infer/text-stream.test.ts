@@ -20,8 +20,10 @@ function stream(bytes: Uint8Array, sizes: readonly number[], stops: readonly str
 describe('TextStream', () => {
   it('never breaks a character, whatever the tokens are', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1 });
+    // A replacement character of the text's own would look like a broken one.
+    const whole = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\ufffd'));
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), sizes, (text, cuts) => {
+      fc.property(whole, sizes, (text, cuts) => {
         const { pieces } = stream(Buffer.from(text), cuts);
         expect(pieces.join('')).toBe(text);
         for (const piece of pieces) expect(piece).not.toMatch(/\p{Surrogate}|\ufffd/u);
