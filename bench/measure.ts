@@ -1,14 +1,14 @@
 /**
- * How a claim of speed is measured: in every round the limit and the case run one after the other, so that both meet the
- * same machine; the medians of at least five rounds are compared. A case is repeated within a round for `windowMs`, after one
- * call that is not counted.
+ * How a claim of speed is measured: in every round the case and what it is held against run one after the other, so that
+ * all meet the same machine; the medians of at least five rounds are compared. A case is repeated within a round for
+ * `windowMs`, after one call that is not counted; one that takes longer runs once a round.
  */
 import type { Kernels } from '../src/tensor/index.ts';
 
-/** What a case is held against; `rate` measures it anew, in the unit of the cases. */
+/** What a case is held against; `rate` measures it anew, in the unit of the cases, perhaps in another process. */
 export interface Limit {
   readonly name: string;
-  rate(): number;
+  rate(): number | Promise<number>;
 }
 
 export interface Case {
@@ -17,6 +17,10 @@ export interface Case {
   /** units done by one call of `run`, e.g. floating-point operations for FLOP/s */
   readonly work: number;
   readonly limit: Limit;
+  /** further baselines, a row each */
+  readonly peers?: readonly Limit[];
+  /** how long a round repeats it; default 20 */
+  readonly windowMs?: number;
   run(): void;
 }
 
@@ -33,20 +37,31 @@ export interface Measurement {
 }
 
 /** A bench file's default export: its cases on the given kernels, made one at a time to keep memory small. */
-export type Bench = (kernels: Kernels) => Iterable<Case>;
+export type Bench = (kernels: Kernels) => Iterable<Case> | AsyncIterable<Case>;
+
+export interface Comparison {
+  readonly value: number;
+  readonly baseline: string;
+  readonly baselineValue: number;
+}
 
 export const ROUNDS = 5;
 
-/** Median rates of a case and of its limit over {@link ROUNDS} interleaved rounds. */
-export function measure(subject: Case, windowMs = 20): { value: number; baselineValue: number } {
+/** Median rates of a case, and of its limit and its peers, over {@link ROUNDS} interleaved rounds. */
+export async function measure(subject: Case): Promise<Comparison[]> {
   const values: number[] = [];
-  const limits: number[] = [];
-  subject.run();
+  const baselines = [subject.limit, ...(subject.peers ?? [])].map((limit) => ({
+    limit,
+    rates: [] as number[],
+  }));
+  const { run, work, windowMs = 20 } = subject;
+  run();
   for (let round = 0; round < ROUNDS; round++) {
-    limits.push(subject.limit.rate());
-    values.push(rateOf(subject.run, subject.work, windowMs));
+    values.push(rateOf(run, work, windowMs));
+    for (const { limit, rates } of baselines) rates.push(await limit.rate());
   }
-  return { value: median(values), baselineValue: median(limits) };
+  const value = median(values);
+  return baselines.map(({ limit, rates }) => ({ value, baseline: limit.name, baselineValue: median(rates) }));
 }
 
 /**

@@ -39,20 +39,13 @@ if (!options.json) {
 }
 for (const threads of options.threads.split(',').map(Number)) {
   kernels.setThreads(threads);
-  for (const subject of bench(kernels)) {
+  for await (const subject of bench(kernels)) {
     if (!subject.name.includes(options.only)) continue;
-    const { value, baselineValue } = measure(subject);
-    report({
-      bench: name,
-      case: subject.name,
-      value,
-      unit: subject.unit,
-      baseline: subject.limit.name,
-      baselineValue,
-      ratio: value / baselineValue,
-      threads,
-      commit,
-    });
+    for (const { value, baseline, baselineValue } of await measure(subject)) {
+      const ratio = value / baselineValue;
+      const { name: of, unit } = subject;
+      report({ bench: name, case: of, value, unit, baseline, baselineValue, ratio, threads, commit });
+    }
   }
 }
 
@@ -61,7 +54,8 @@ function report(row: Measurement): void {
     console.log(JSON.stringify(row));
     return;
   }
-  const of = (x: number) => `${(x / 1e9).toFixed(1)} G${row.unit}`;
+  const of = (x: number) =>
+    x >= 1e8 ? `${(x / 1e9).toFixed(1)} G${row.unit}` : `${x.toFixed(0)} ${row.unit}`;
   const percent = `${(100 * row.ratio).toFixed(0)} %`;
   console.log(
     `${row.threads} thr  ${row.case.padEnd(52)} ${of(row.value).padStart(14)}  ${percent.padStart(5)} of ${of(row.baselineValue)} (${row.baseline})`,
