@@ -103,8 +103,12 @@ constexpr int64_t kTileFloats = kDepth * kTile + W;
 constexpr int64_t kPanelFloats = kDepth * kPanel;
 constexpr int64_t kRowsAhead = 8;  // short pieces of long rows, which the hardware does not foresee
 
-ALWAYS_INLINE void fetch_ahead(const float* row, int64_t count) {
-  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(row + i);
+// Fetches the rows that element e + kRowsAhead is made of, where there are such; `rows` are those of element e.
+template <typename P>
+ALWAYS_INLINE void fetch_ahead(const float* rows, int64_t ld, int64_t e, int64_t k, int64_t columns) {
+  constexpr int64_t per = P::kPerElement;
+  for (int64_t r = 0; r < per && (e + kRowsAhead) * per + r < k; r++)
+    for (int64_t i = 0; i < columns; i += 16) __builtin_prefetch(rows + (kRowsAhead * per + r) * ld + i);
 }
 
 // The columns of rows [k, ld], in tiles [elements][kTile] of `height` columns, at a stride of kTileFloats.
@@ -113,8 +117,7 @@ void copy_tiles(float* out, const float* rows, int64_t ld, int64_t k, int64_t co
   constexpr int per = P::kPerElement;
   for (int64_t e = 0; e * per < k; e++, rows += per * ld, out += kTile) {
     const float* x1 = per == 2 && e * per + 1 < k ? rows + ld : nullptr;
-    for (int64_t r = 0; r < per; r++)
-      if ((e + kRowsAhead) * per + r < k) fetch_ahead(rows + (kRowsAhead * per + r) * ld, columns);
+    fetch_ahead<P>(rows, ld, e, k, columns);
     float* to = out;
     int64_t i = 0;
     for (; i + kTileVectors * W <= columns; i += height, to += kTileFloats)
@@ -131,8 +134,7 @@ void copy_panels(float* out, const float* rows, int64_t ld, int64_t k, int64_t c
   constexpr int per = P::kPerElement;
   for (int64_t e = 0; e * per < k; e++, rows += per * ld, out += kPanel) {
     const float* x1 = per == 2 && e * per + 1 < k ? rows + ld : nullptr;
-    for (int64_t r = 0; r < per; r++)
-      if ((e + kRowsAhead) * per + r < k) fetch_ahead(rows + (kRowsAhead * per + r) * ld, columns);
+    fetch_ahead<P>(rows, ld, e, k, columns);
     float* to = out;
     for (int64_t i = 0; i < columns; i += kPanel, to += kPanelFloats)
       copy_columns<P>(to, rows + i, x1 ? x1 + i : nullptr, columns - i, kPanel, rounded);

@@ -78,9 +78,9 @@ export function readJsonLines<T>(path: string, sinceByte = 0, maxBytes = Infinit
   }
 }
 
-/** The last whole line that parses, reading only the end of the file; undefined where there is none. */
-export function readLastJsonLine<T>(path: string): T | undefined {
-  if (!existsSync(path)) return undefined;
+/** The last `count` whole lines that parse, in their order, reading only the end of the file; fewer where there are no more. */
+export function readLastJsonLines<T>(path: string, count: number): T[] {
+  if (!existsSync(path)) return [];
   const file = openSync(path, 'r');
   try {
     const size = fstatSync(file).size;
@@ -89,11 +89,9 @@ export function readLastJsonLine<T>(path: string): T | undefined {
       const bytes = readBytes(file, start, size - start);
       const firstWhole = start === 0 ? 0 : bytes.indexOf(NEWLINE) + 1;
       const end = bytes.lastIndexOf(NEWLINE) + 1;
-      if (firstWhole < end) {
-        const last = parseLines<T>(bytes.subarray(firstWhole, end).toString('utf8')).values.at(-1);
-        if (last !== undefined) return last;
-      }
-      if (start === 0) return undefined;
+      const text = firstWhole < end ? bytes.subarray(firstWhole, end).toString('utf8') : '';
+      const { values } = parseLines<T>(text);
+      if (values.length >= count || start === 0) return values.slice(-count);
     }
   } finally {
     closeSync(file);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { DabarexError } from '../base/index.ts';
 import type { RunEvent, RunMetrics } from './events.ts';
-import { type JsonLines, readJsonLines, readLastJsonLine } from './jsonl.ts';
+import { type JsonLines, readJsonLines, readLastJsonLines } from './jsonl.ts';
 import { isLocked } from './lock.ts';
 import { deriveStatus, type RunProgress, type RunStatus } from './status.ts';
 
@@ -34,8 +34,10 @@ export function readMetrics(runPath: string, sinceByte = 0, maxBytes?: number): 
   return readJsonLines<RunMetrics>(join(runPath, RUN_FILES.metrics), sinceByte, maxBytes);
 }
 
+/** The metrics of the last step, of training and of an evaluation together; undefined where there are none. */
 export function readLastMetrics(runPath: string): RunMetrics | undefined {
-  return readLastJsonLine<RunMetrics>(join(runPath, RUN_FILES.metrics));
+  const [before, last] = readLastJsonLines<RunMetrics>(join(runPath, RUN_FILES.metrics), 2);
+  return before && last && before.step === last.step ? { ...before, ...last } : (last ?? before);
 }
 
 /**

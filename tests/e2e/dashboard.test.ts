@@ -270,9 +270,11 @@ function writeTraining(target: RunDirectory, from: number, to: number): void {
       mfu: 0.44 + 0.02 * Math.sin(i),
       learning_rate: 2e-3 * Math.min(1, i / 8) * (1 - i / 110),
       eta_seconds: (100 - i) * 3,
-      ...(i % 10 === 0 ? Object.fromEntries(domains) : {}),
       ...Object.fromEntries([0, 1, 2, 3, 4, 5].map((layer) => [`expert_load.${layer}`, loads(layer, i)])),
     });
+    // As training writes it: an evaluation has a line of its own, of the same step.
+    if (i % 10 === 0)
+      target.appendMetrics({ step: i * 10, tokens: i * 20480, ...Object.fromEntries(domains) });
     if (i % 30 === 0) {
       const text = `The sea was ${'very '.repeat(i / 30)}blue, and the old man\nwent down to it with his boat.`;
       target.appendEvent({ type: 'sample', step: i * 10, prompt: 'The sea', text });

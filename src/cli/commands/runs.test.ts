@@ -19,6 +19,7 @@ it('lists a run with its state and last figures, as a table and as JSON', async 
   const directory = RunDirectory.open({ runsDir, name: 'first', recipe: { name: 'first' }, now });
   directory.appendEvent({ type: 'run_started' });
   directory.appendMetrics({ step: 40, tokens: 1000, loss_train_nats: 3.25 });
+  directory.appendMetrics({ step: 40, tokens: 1000, 'eval_bits_per_byte.prose': 1.5 });
   directory.appendEvent({ type: 'run_completed' });
   directory.close();
   const table = await run(['runs', '--runs-dir', runsDir]);

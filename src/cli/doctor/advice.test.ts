@@ -48,7 +48,7 @@ describe('advice', () => {
       'kernels not built, a compiler at hand',
       { engine: { ...fine.engine, nativeMissing: 'not built' } },
       'slow',
-      /not built.*npm run build/,
+      /not built.*npm run setup/,
     ],
     [
       'kernels not built, no compiler',

@@ -59,8 +59,8 @@ function kernels({ engine, compiler, cpu, platform }: Findings): Advice[] {
   if (engine.nativeMissing !== null) {
     const how =
       compiler === null
-        ? 'Install a C++ compiler (apt install g++ make python3, or Xcode’s command line tools), then run npm run build.'
-        : 'Build them: npm run build.';
+        ? 'Install a C++ compiler (apt install g++ make python3, or Xcode’s command line tools), then run npm run setup.'
+        : 'Build them: npm run setup.';
     const text = `The native kernels are missing (${engine.nativeMissing}); plain TypeScript runs, very slowly. ${how}`;
     return [{ level: 'slow', text }];
   }
@@ -70,7 +70,7 @@ function kernels({ engine, compiler, cpu, platform }: Findings): Advice[] {
       ? null
       : 'AVX-512 BF16: products run in f32, at half the speed or less'
     : cpu.features.includes('avx2')
-      ? 'AVX-512: a processor that has it and BF16 (Zen 4, Sapphire Rapids or newer) multiplies about four times as fast a core'
+      ? 'AVX-512: a processor that has it and BF16 (Zen 4, Sapphire Rapids or newer) multiplies two to four times as fast a core'
       : 'AVX2: kernels run on vectors of four floats';
   return lacks === null ? [] : [{ level: 'note', text: `This processor lacks ${lacks}.` }];
 }
