@@ -109,6 +109,15 @@ describe.skipIf(missing)('the page', () => {
     await shoot('training');
   });
 
+  it('joins what training and an evaluation say of one step', async () => {
+    await startApp(0);
+    writeTraining(run, 10, 10);
+    page = await openPage({ width: 1280, height: 900 });
+    await chartWith(1);
+    expect(await page.locator('.chart').count()).toBe(4);
+    expect(await page.getByTestId('heat-map').locator('tbody tr').count()).toBe(6);
+  });
+
   it('takes back what a resume rewound, and comes back after the server was away', async () => {
     await startApp(0);
     writeTraining(run, 1, 20);
