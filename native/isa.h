@@ -99,12 +99,17 @@ ALWAYS_INLINE float reduce_add(vf v) {
   const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
   const __m128 two = four + _mm_movehl_ps(four, four);
   return two[0] + two[1];
-#endif
+#elif defined(__AVX2__)
+  const __m128 four = _mm256_castps256_ps128((__m256)v) + _mm256_extractf128_ps((__m256)v, 1);
+  const __m128 two = four + _mm_movehl_ps(four, four);
+  return two[0] + two[1];
+#else
   float lanes[W];
   store(lanes, v);
   for (int half = W / 2; half > 0; half /= 2)
     for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
   return lanes[0];
+#endif
 }
 ALWAYS_INLINE float reduce_max(vf v) {
 #if defined(__AVX512F__)
@@ -112,12 +117,17 @@ ALWAYS_INLINE float reduce_max(vf v) {
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return two[0] > two[1] ? two[0] : two[1];
-#endif
+#elif defined(__AVX2__)
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return two[0] > two[1] ? two[0] : two[1];
+#else
   float lanes[W];
   store(lanes, v);
   float best = lanes[0];
   for (int i = 1; i < W; i++) best = lanes[i] > best ? lanes[i] : best;
   return best;
+#endif
 }
 
 // exp(bounded) = fraction * 2^power with a relative error below 2e-7 (Cephes' polynomial); |bounded| at most 89.
@@ -153,6 +163,20 @@ ALWAYS_INLINE vf vexp(vf x) {
 ALWAYS_INLINE vf vexp_of_low(vf x) {
   const ScaledExp e = scaled_exp(vmax(splat(-87.33f), x));
   return select(x < splat(-87.33f), vf{}, e.fraction * power_of_two(e.power));
+}
+
+// 2^x of x <= 1 for softmax, with a relative error below 2e-7 (Cephes' polynomial); 0 below -126, NaN stays NaN.
+ALWAYS_INLINE vf vexp2_of_low(vf x) {
+  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, which its lower bits then hold
+  const vf bounded = vmax(splat(-126.0f), x), shifted = bounded + magic, r = bounded - (shifted - magic);
+  vf p = splat(1.535336188e-4f);
+  p = p * r + 1.339887440e-3f;
+  p = p * r + 9.618437357e-3f;
+  p = p * r + 5.550332472e-2f;
+  p = p * r + 2.402264792e-1f;
+  p = p * r + 6.931472029e-1f;
+  p = p * r + 1.0f;
+  return select(x < splat(-126.0f), vf{}, p * (vf)(((vi)shifted << 23) + 0x3F800000));
 }
 
 // exp for sums with 1: that of -87 below it, infinity above 88.3, NaN stays NaN.
