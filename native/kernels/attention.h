@@ -19,7 +19,7 @@ using AttentionBf16 = Bf16;
 using AttentionBf16 = RoundedF32;
 #endif
 constexpr float kMasked = -1e30f;
-constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;  // softmax is computed with powers of two
+constexpr float kLn2 = 0.693147181f;  // softmax is computed with powers of two
 
 // Whether pieces that differ in length fill the threads evenly.
 static inline bool enough_pieces(int64_t pieces) { return pieces >= 4 * pool::threads(); }
