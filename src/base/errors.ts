@@ -20,6 +20,8 @@ export const ERROR_CODES = [
   'engine_stopped',
   'file_missing',
   'host_not_allowed',
+  'kernel_arguments_invalid',
+  'kernel_memory_exhausted',
   'logits_not_finite',
   'machine_unfit',
   'model_not_found',

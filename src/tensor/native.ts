@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Kernels, Precision } from './kernels.ts';
-import { type Addon, methodsOf, type NativeMethods } from './native/addon.ts';
+import { type Addon, allocateMemory, methodsOf, type NativeMethods } from './native/addon.ts';
 import { findAddon } from './native/addon-file.ts';
 import { attentionKernels } from './native/attention.ts';
 import { elementwiseKernels } from './native/elementwise.ts';
@@ -22,7 +22,6 @@ export interface NativeOptions {
 interface EngineMethods {
   threads(): number;
   setThreads(threads: number): void;
-  allocate(sizeBytes: number): ArrayBuffer;
   hasFastBf16(): boolean;
   measureFlops(bf16: boolean, milliseconds: number): number;
   measureRead(milliseconds: number): number;
@@ -67,7 +66,7 @@ function assemble(methods: NativeMethods, isa: string): Kernels {
       return engine.threads();
     },
     setThreads: (threads: number) => engine.setThreads(threads),
-    allocate: (sizeBytes: number) => engine.allocate(sizeBytes),
+    allocate: (sizeBytes: number) => allocateMemory(methods, sizeBytes),
     measurePeakFlops: (precision: Precision, milliseconds: number) =>
       engine.measureFlops(precision === 'bf16', milliseconds),
     measureReadBandwidth: (milliseconds: number) => engine.measureRead(milliseconds),
