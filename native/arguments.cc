@@ -38,6 +38,9 @@ float* Arguments::f32(int index, const char* name, Size length) {
 int32_t* Arguments::i32(int index, const char* name, Size length) {
   return static_cast<int32_t*>(typed_array(index, name, napi_int32_array, "Int32Array", &length));
 }
+uint8_t* Arguments::u8(int index, const char* name) {
+  return static_cast<uint8_t*>(typed_array(index, name, napi_uint8_array, "Uint8Array", nullptr));
+}
 uint8_t* Arguments::u8_or_null(int index, const char* name, Size length) {
   if (is_null(index)) return nullptr;
   return static_cast<uint8_t*>(typed_array(index, name, napi_uint8_array, "Uint8Array", &length));

@@ -46,6 +46,7 @@ class Arguments {
   float* f32(int index, const char* name);
   float* f32(int index, const char* name, Size length);
   int32_t* i32(int index, const char* name, Size length);
+  uint8_t* u8(int index, const char* name);
   uint8_t* u8_or_null(int index, const char* name, Size length);
   Size length(int index) const;
 
@@ -88,3 +89,4 @@ extern const NamedMethod router_methods[];
 extern const NamedMethod dispatch_methods[];
 extern const NamedMethod loss_methods[];
 extern const NamedMethod optimizer_methods[];
+extern const NamedMethod checksum_methods[];

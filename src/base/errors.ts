@@ -8,6 +8,7 @@
 // biome-ignore format: one code a line
 export const ERROR_CODES = [
   'chat_invalid',
+  'checkpoint_corrupt',
   'checkpoint_incomplete',
   'checkpoint_mismatch',
   'checkpoint_not_found',

@@ -32,6 +32,14 @@ export function nativeInstructionSets(): string[] {
   return openAddon().addon?.instructionSets() ?? [];
 }
 
+/** The addon's part of a checksum (checksum.ts), or null where the addon is absent. */
+export function nativeChecksumBlocks(): ((state: Int32Array, bytes: Uint8Array) => void) | null {
+  const { addon } = openAddon();
+  if (!addon) return null;
+  const methods = addon.create(addon.instructionSets()[0]!);
+  return methodsOf<{ checksumBlocks(state: Int32Array, bytes: Uint8Array): void }>(methods).checksumBlocks;
+}
+
 /** Why {@link loadNative} gives null here, or null when the addon loads. */
 export function nativeUnavailableReason(): string | null {
   return openAddon().reason;

@@ -58,6 +58,7 @@ const SIGNATURES: Readonly<Record<string, string>> = {
   softmaxCrossEntropy: 'f:rows f:rows*vocab i:rows rows vocab number',
   softmaxForward: 'f:rows*dim f:rows*dim rows dim',
   softmaxBackward: 'f:rows*dim f:rows*dim f:rows*dim rows dim flag',
+  checksumBlocks: 'i:64 u:?',
   adamw: 'f:? f:? f:? f:? number number number number number step number',
 };
 
