@@ -54,7 +54,8 @@
         "native/bind_router.cc",
         "native/bind_dispatch.cc",
         "native/bind_loss.cc",
-        "native/bind_optimizer.cc"
+        "native/bind_optimizer.cc",
+        "native/checksum.cc"
       ],
       "conditions": [
         ["OS=='linux'", {"ldflags": ["-Wl,-z,nodelete"]}],

@@ -8,6 +8,7 @@
 // biome-ignore format: one code a line
 export const ERROR_CODES = [
   'chat_invalid',
+  'checkpoint_corrupt',
   'checkpoint_incomplete',
   'checkpoint_mismatch',
   'checkpoint_not_found',
@@ -20,6 +21,8 @@ export const ERROR_CODES = [
   'engine_stopped',
   'file_missing',
   'host_not_allowed',
+  'kernel_arguments_invalid',
+  'kernel_memory_exhausted',
   'logits_not_finite',
   'machine_unfit',
   'model_not_found',

@@ -12,6 +12,7 @@ import {
   pruneCheckpoints,
   readSafetensors,
   saveCheckpoint,
+  verifyChecksums,
   writeSafetensors,
 } from '../../checkpoint/index.ts';
 import { readWeights, saveModelFolder, type Transformer } from '../../model/index.ts';
@@ -71,7 +72,7 @@ export function saveTraining(
 ): string {
   const { model, optimizer, data, tokenizer, dataKey } = parts;
   const dir = saveCheckpoint(runDir, position.step, (folder) => {
-    saveModelFolder(folder, model, tokenizer);
+    const checksums = saveModelFolder(folder, model, tokenizer);
     const training = join(folder, 'training');
     mkdirSync(training);
     const arrays = optimizer.state.map(({ name, data: values }) => ({
@@ -80,10 +81,14 @@ export function saveTraining(
       shape: [values.length],
       data: values as Float32Array,
     }));
-    writeSafetensors(join(training, 'optimizer.safetensors'), arrays);
+    checksums['training/optimizer.safetensors'] = writeSafetensors(
+      join(training, 'optimizer.safetensors'),
+      arrays,
+    );
     const steps = unlogged.map((each) => ({ ...each, expertCounts: each.expertCounts.map((n) => [...n]) }));
     const state = { ...position, data: data.state(), dataKey, unlogged: steps };
     writeFileAtomic(join(training, 'state.json'), `${JSON.stringify(state)}\n`);
+    return checksums;
   });
   pruneCheckpoints(runDir, keepLast);
   return dir;
@@ -118,9 +123,10 @@ function readState(dir: string, path: string): z.infer<typeof stateSchema> {
   }
 }
 
-/** Fills model, optimizer and data from a checkpoint. @throws checkpoint_mismatch, safetensors_invalid */
+/** Fills model, optimizer and data from a checkpoint. @throws checkpoint_corrupt, checkpoint_mismatch, safetensors_invalid */
 export function restoreTraining({ dir, data: state, dataKey }: ResumePoint, parts: TrainingParts): void {
   if (dataKey !== parts.dataKey) throw otherDataError(dir);
+  verifyChecksums(dir);
   readWeights(parts.model, join(dir, 'model.safetensors'));
   const path = join(dir, 'training', 'optimizer.safetensors');
   const file = readSafetensors(path);
