@@ -7,6 +7,7 @@
 /** Every code of dabarex, `room_problem`; docs/errors.md explains each. Keep sorted. */
 // biome-ignore format: one code a line
 export const ERROR_CODES = [
+  'address_unusable',
   'chat_invalid',
   'checkpoint_corrupt',
   'checkpoint_incomplete',
@@ -17,6 +18,7 @@ export const ERROR_CODES = [
   'context_length_exceeded',
   'data_empty',
   'data_too_small',
+  'disk_full',
   'documents_invalid',
   'engine_stopped',
   'file_missing',
@@ -27,6 +29,8 @@ export const ERROR_CODES = [
   'machine_unfit',
   'model_not_found',
   'model_not_ready',
+  'not_permitted',
+  'path_unusable',
   'port_in_use',
   'request_invalid',
   'run_locked',

@@ -2,7 +2,6 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pc from 'picocolors';
-import { DabarexError } from '../base/index.ts';
 import { type NpmOptions, readNpmConfig } from '../storage/index.ts';
 
 /** Repeats of a signal within this time are one interruption: a terminal and npm may both deliver the same Ctrl-C. */
@@ -60,9 +59,19 @@ export function createContext(): CliContext {
   };
 }
 
-/** Whether a command ended with `error` because the user interrupted it; an error with a code is a failure even then. */
+/**
+ * Whether a command ended with `error` because the user interrupted it: it is, or is caused by, the reason of the interruption or
+ * an AbortError. Whatever else goes wrong while work is being ended, a checkpoint that cannot be saved above all, is a failure.
+ */
 export function isInterruption(error: unknown, context: CliContext): boolean {
-  return context.interrupted.aborted && !(error instanceof DabarexError);
+  const { aborted, reason } = context.interrupted;
+  if (!aborted) return false;
+  const seen = new Set<unknown>();
+  for (let each = error; each instanceof Error && !seen.has(each); each = each.cause) {
+    if (each === reason || each.name === 'AbortError') return true;
+    seen.add(each);
+  }
+  return false;
 }
 
 function watchSignals(controller: AbortController): void {

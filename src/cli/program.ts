@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { DabarexError } from '../base/index.ts';
+import { DabarexError, fileError } from '../base/index.ts';
 import { chatCommand } from './commands/chat.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -85,12 +85,13 @@ function everyCommand(command: Command, visit: (command: Command) => void): void
   for (const each of command.commands) everyCommand(each, visit);
 }
 
-function reportError(error: unknown, args: readonly string[], context: CliContext): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (isInterruption(error, context)) {
+function reportError(thrown: unknown, args: readonly string[], context: CliContext): number {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
+  if (isInterruption(thrown, context)) {
     context.stderr.write('Interrupted. The same command continues where it stopped.\n');
     return 130;
   }
+  const error = fileError(thrown);
   const { red } = context.colors;
   const debug = args.includes('--debug');
   if (error instanceof DabarexError) {

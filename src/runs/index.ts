@@ -9,6 +9,7 @@ export {
   type Stage,
 } from './events.ts';
 export type { JsonLines } from './jsonl.ts';
+export { describeOwner, type LockAttempt, type LockOwner, tryLock } from './lock.ts';
 export {
   isRunAlive,
   isRunName,

@@ -65,7 +65,7 @@ async function makeModel(session: RunSession): Promise<void> {
   const results = finishedEvaluation(session, data) ?? (await trainAndEvaluate(session, data));
   if (!results) return;
   session.log('');
-  context.print(evaluationTable(results));
+  context.print(evaluationTable(results, session.recipe.tokenizer?.kind));
   context.print(`\nRun: ${session.run.path}`);
 }
 
