@@ -1,7 +1,11 @@
 /** A line chart over training steps: uPlot in the page's colours, as wide as its place, with a live legend. */
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
+import { tickLabels } from './format.ts';
 import type { Theme } from './theme.ts';
+
+/** Of ticks over steps: 1, 2, 5, 10, ...; there is no half step. */
+const STEP_INCREMENTS = Array.from({ length: 10 }, (_, i) => [1, 2, 5].map((each) => each * 10 ** i)).flat();
 
 export interface Line {
   readonly label: string;
@@ -17,8 +21,8 @@ interface ChartProps {
   readonly steps: readonly number[];
   readonly lines: readonly Line[];
   readonly format: (value: number) => string;
-  /** of the ticks, where shorter than the values */
-  readonly formatTick?: (value: number) => string;
+  /** of the ticks, with this many digits after the point */
+  readonly formatTick: (value: number, digits: number) => string;
   /** the axis begins at 0, so that small changes look small */
   readonly fromZero?: boolean;
   readonly height: number;
@@ -68,7 +72,7 @@ export function Chart(props: ChartProps) {
 }
 
 function chartOptions(element: HTMLElement, props: ChartProps): uPlot.Options {
-  const { lines, format, formatTick = format, fromZero, height } = props;
+  const { lines, format, formatTick, fromZero, height } = props;
   const style = getComputedStyle(element);
   const color = (name: string): string => style.getPropertyValue(name).trim();
   const axis: uPlot.Axis = {
@@ -85,8 +89,8 @@ function chartOptions(element: HTMLElement, props: ChartProps): uPlot.Options {
     cursor: { points: { size: 7 }, drag: { x: true, y: false } },
     legend: { live: true },
     axes: [
-      { ...axis, size: 28, space: 70, values: (_, ticks) => ticks.map((tick) => formatStep(tick)) },
-      { ...axis, size: 58, values: (_, ticks) => ticks.map(formatTick) },
+      { ...axis, size: 28, space: 70, incrs: STEP_INCREMENTS, values: (_, ticks) => ticks.map(formatStep) },
+      { ...axis, size: 58, values: (_, ticks) => tickLabels(ticks, formatTick) },
     ],
     hooks: { setCursor: [showLast] },
     series: [

@@ -1,67 +1,152 @@
 /** A box to try the model in: continue a text, or talk to it; the answer streams. */
-import { type FormEvent, type KeyboardEvent, useState } from 'react';
+import { useRef, useState } from 'react';
+import { Continuation, Conversation } from './answers.tsx';
 import type { ChatTurn } from './completion-stream.ts';
-import { type Generation, useGeneration } from './use-generation.ts';
+import {
+  type Context,
+  charactersOf,
+  endOf,
+  fittingEnd,
+  fittingTurns,
+  withoutOldest,
+} from './context-window.ts';
+import type { ServedModel } from './live.ts';
+import { type Mode, numbersOf, PromptForm, type Settings } from './prompt-form.tsx';
+import { type GenerationControl, useGeneration } from './use-generation.ts';
 
-type Mode = 'complete' | 'chat';
-
-interface Settings {
-  readonly temperature: string;
-  readonly maxTokens: string;
-  readonly seed: string;
+interface ChatProps {
+  readonly model: ServedModel;
+  readonly shownRun: string | undefined;
 }
 
-export function Chat({ model }: { model: string }) {
+export function Chat({ model, shownRun }: ChatProps) {
   const [mode, setMode] = useState<Mode>('complete');
   const [input, setInput] = useState('Once upon a time');
-  const [prompt, setPrompt] = useState('');
-  const [turns, setTurns] = useState<readonly ChatTurn[]>([]);
   const [settings, setSettings] = useState<Settings>({ temperature: '0.8', maxTokens: '128', seed: '' });
-  const { generation, start, stop, clear } = useGeneration();
+  const control = useGeneration();
+  const tokensPerCharacter = useRef(0);
+  const context = (): Context => {
+    const { maxTokens } = numbersOf(settings);
+    return { length: model.contextLength, maxTokens, tokensPerCharacter: tokensPerCharacter.current };
+  };
+  /** Starts, and learns from the answer how many tokens a character is. */
+  const start: GenerationControl['start'] = async (request, shorten) => {
+    const result = await control.start(request, shorten);
+    if (!result) return undefined;
+    const characters = charactersOf(result.input ?? '') + result.text.length;
+    if (result.totalTokens && characters > 0) tokensPerCharacter.current = result.totalTokens / characters;
+    return result;
+  };
+  const request = { model: model.id, ...numbersOf(settings) };
+  const parts = { request, context, input, setInput, control: { ...control, start } };
+  const text = useContinuation(parts);
+  const chat = useConversation(parts);
+  const { generation } = control;
   const change = (next: Mode): void => {
-    stop();
-    clear();
-    setTurns([]);
-    setPrompt('');
+    text.restart();
+    chat.restart();
     setInput('');
     setMode(next);
   };
-  const send = async (): Promise<void> => {
-    if (generation.running || input.trim() === '') return;
-    const request = { model, ...numbersOf(settings) };
-    if (mode === 'complete') {
-      setPrompt(input);
-      await start({ ...request, input });
-      return;
-    }
-    const conversation: ChatTurn[] = [...turns, { role: 'user', content: input.trim() }];
-    setTurns(conversation);
-    setInput('');
-    const answer = await start({ ...request, input: conversation });
-    if (!answer) return;
-    setTurns([...conversation, { role: 'assistant', content: answer.trimStart() }]);
+  const current = mode === 'chat' ? chat : text;
+  const send = (): void => {
+    if (!generation.running && input.trim() !== '') current.send();
   };
   return (
     <section className="card" aria-label="Try the model">
       <div className="title-row">
         <h2>Try the model</h2>
-        <span className="soft">{model}</span>
+        <span className="soft">{model.id}</span>
         <ModeSwitch mode={mode} change={change} />
       </div>
-      {mode === 'chat' && <Conversation turns={turns} generation={generation} />}
-      {mode === 'complete' && <Continuation prompt={prompt} generation={generation} />}
+      {shownRun !== undefined && shownRun !== model.id && (
+        <p className="soft" data-testid="other-model">
+          {model.id} answers: it is the model that is served. The rest of this page shows the run {shownRun}.
+        </p>
+      )}
+      {mode === 'chat' && <Conversation {...chat} {...{ generation }} contextLength={model.contextLength} />}
+      {mode === 'complete' && (
+        <Continuation {...text} {...{ generation }} contextLength={model.contextLength} />
+      )}
       {generation.error && (
         <p className="error" role="alert">
           {generation.error}
         </p>
       )}
       <PromptForm
-        {...{ mode, input, setInput, settings, setSettings, stop }}
-        send={send}
+        {...{ mode, input, setInput, settings, setSettings, send }}
+        stop={control.stop}
+        restart={current.isBegun ? current.restart : undefined}
         busy={generation.running}
       />
     </section>
   );
+}
+
+interface Parts {
+  readonly request: { model: string; temperature: number; maxTokens: number; seed: number | undefined };
+  readonly context: () => Context;
+  readonly input: string;
+  readonly setInput: (text: string) => void;
+  readonly control: GenerationControl;
+}
+
+/** A text and what the model has made of it; `send` goes on with it until the text in the box is another. */
+function useContinuation({ request, context, input, control }: Parts) {
+  const [prompt, setPrompt] = useState('');
+  const [before, setBefore] = useState('');
+  const { generation, start, clear } = control;
+  const written = before + generation.text;
+  const goesOn = prompt === input && written !== '';
+  const send = async (): Promise<void> => {
+    setPrompt(input);
+    setBefore(goesOn ? written : '');
+    // A text of the user's is refused where it is too long; what grew too long here goes on from its end.
+    if (!goesOn) await start({ ...request, input });
+    else await start({ ...request, input: fittingEnd(input + written, context()) }, shorter);
+  };
+  const restart = (): void => {
+    clear();
+    setPrompt('');
+    setBefore('');
+  };
+  return { prompt, before, send, restart, isBegun: goesOn };
+}
+
+function shorter(text: string): string | undefined {
+  return text.length < 16 ? undefined : endOf(text, text.length * 0.8);
+}
+
+/** A conversation; its oldest turns are left out of what is sent where the context would not hold it. */
+function useConversation({ request, context, input, setInput, control }: Parts) {
+  const [turns, setTurns] = useState<readonly ChatTurn[]>([]);
+  const [dropped, setDropped] = useState(0);
+  const { generation, start, clear } = control;
+  const send = async (): Promise<void> => {
+    const conversation: ChatTurn[] = [...turns, { role: 'user', content: input.trim() }];
+    setTurns(conversation);
+    setInput('');
+    const sent = fittingTurns(conversation, context());
+    const result = await start<readonly ChatTurn[]>({ ...request, input: sent }, withoutOldest);
+    if (!result) return;
+    const answer = result.text.trimStart();
+    if (result.error === undefined && answer !== '') {
+      setTurns([...conversation, { role: 'assistant', content: answer }]);
+      setDropped(conversation.length - (result.input?.length ?? 0));
+      return;
+    }
+    // Not answered: the message goes back to be changed or sent again.
+    setTurns(turns);
+    setInput(input);
+  };
+  const restart = (): void => {
+    clear();
+    setTurns([]);
+    setDropped(0);
+  };
+  const { running, input: sent } = generation;
+  const atWork = running && typeof sent === 'object' ? turns.length - sent.length : undefined;
+  return { turns, dropped: atWork ?? dropped, send, restart, isBegun: turns.length > 0 };
 }
 
 function ModeSwitch({ mode, change }: { mode: Mode; change: (mode: Mode) => void }) {
@@ -76,132 +161,4 @@ function ModeSwitch({ mode, change }: { mode: Mode; change: (mode: Mode) => void
       ))}
     </fieldset>
   );
-}
-
-function Continuation({ prompt, generation }: { prompt: string; generation: Generation }) {
-  if (prompt === '') return null;
-  return (
-    <div className="answer" aria-live="polite" aria-busy={generation.running}>
-      <p className="generated" data-testid="answer">
-        <span className="prompt">{prompt}</span>
-        {generation.text}
-        {generation.running && <span className="caret" />}
-      </p>
-      <Ending {...generation} />
-    </div>
-  );
-}
-
-function Conversation({ turns, generation }: { turns: readonly ChatTurn[]; generation: Generation }) {
-  const waiting = turns.at(-1)?.role === 'user' && (generation.running || generation.text !== '');
-  if (turns.length === 0) {
-    return (
-      <p className="soft">A model that was only pre-trained continues text; it was not taught to answer.</p>
-    );
-  }
-  return (
-    <div className="answer" aria-live="polite" aria-busy={generation.running}>
-      {turns.map((turn, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: turns are only appended
-        <p key={i} className={`turn ${turn.role}`}>
-          <span className="hidden">{turn.role === 'user' ? 'You: ' : 'Model: '}</span>
-          {turn.content}
-        </p>
-      ))}
-      {waiting && (
-        <p className="turn assistant" data-testid="answer">
-          {generation.text.trimStart()}
-          {generation.running && <span className="caret" />}
-        </p>
-      )}
-      <Ending {...generation} />
-    </div>
-  );
-}
-
-function Ending({ running, ending, tokens, seconds }: Generation) {
-  if (running || (ending === undefined && tokens === undefined)) return null;
-  const count = tokens === undefined ? '' : `${tokens} tokens`;
-  const rate = tokens && seconds ? `${(tokens / seconds).toFixed(0)} tokens/s` : '';
-  const reason =
-    ending === 'length' ? 'ended at the token limit' : ending === 'stop' ? 'ended by the model' : ending;
-  return <p className="soft">{[count, rate, reason].filter(Boolean).join(' · ')}</p>;
-}
-
-interface PromptFormProps {
-  readonly mode: Mode;
-  readonly input: string;
-  readonly setInput: (text: string) => void;
-  readonly settings: Settings;
-  readonly setSettings: (settings: Settings) => void;
-  readonly send: () => void;
-  readonly stop: () => void;
-  readonly busy: boolean;
-}
-
-function PromptForm({ mode, input, setInput, settings, setSettings, send, stop, busy }: PromptFormProps) {
-  const submit = (event: FormEvent): void => {
-    event.preventDefault();
-    send();
-  };
-  const onKey = (event: KeyboardEvent): void => {
-    const sends = mode === 'chat' ? !event.shiftKey : event.ctrlKey || event.metaKey;
-    if (event.key !== 'Enter' || !sends || event.nativeEvent.isComposing) return;
-    event.preventDefault();
-    send();
-  };
-  const field = (
-    key: keyof Settings,
-    label: string,
-    limits: { min: number; max?: number; step: number | 'any' },
-  ) => (
-    <label className="setting">
-      {label}
-      <input
-        type="number"
-        value={settings[key]}
-        placeholder={key === 'seed' ? 'random' : undefined}
-        onChange={(event) => setSettings({ ...settings, [key]: event.target.value })}
-        required={key !== 'seed'}
-        {...limits}
-      />
-    </label>
-  );
-  return (
-    <form className="prompt-form" onSubmit={submit}>
-      <label>
-        {mode === 'chat' ? 'Message' : 'Text to continue'}
-        <textarea
-          rows={3}
-          value={input}
-          onChange={(event) => setInput(event.target.value)}
-          onKeyDown={onKey}
-        />
-      </label>
-      <div className="settings">
-        {field('temperature', 'Temperature', { min: 0, max: 2, step: 'any' })}
-        {field('maxTokens', 'Max tokens', { min: 1, step: 1 })}
-        {field('seed', 'Seed', { min: 0, step: 1 })}
-        <button type="button" onClick={stop} disabled={!busy}>
-          Stop
-        </button>
-        <button type="submit" className="primary" disabled={busy || input.trim() === ''}>
-          {mode === 'chat' ? 'Send' : 'Continue'}
-        </button>
-      </div>
-      <p className="soft hint">
-        {mode === 'chat'
-          ? 'Enter sends, Shift + Enter starts a new line.'
-          : 'Ctrl + Enter continues the text.'}
-      </p>
-    </form>
-  );
-}
-
-function numbersOf({ temperature, maxTokens, seed }: Settings) {
-  return {
-    temperature: Number(temperature),
-    maxTokens: Number(maxTokens),
-    seed: seed === '' ? undefined : Number(seed),
-  };
 }

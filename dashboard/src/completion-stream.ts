@@ -5,10 +5,12 @@ export interface ChatTurn {
   readonly content: string;
 }
 
-export interface GenerationRequest {
+/** The text to continue, or the conversation to answer. */
+export type GenerationInput = string | readonly ChatTurn[];
+
+export interface GenerationRequest<T extends GenerationInput = GenerationInput> {
   readonly model: string;
-  /** the text to continue, or the conversation to answer */
-  readonly input: string | readonly ChatTurn[];
+  readonly input: T;
   readonly temperature: number;
   readonly maxTokens: number;
   /** undefined lets the server pick one */
@@ -18,7 +20,17 @@ export interface GenerationRequest {
 export type GenerationEvent =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'finished'; readonly reason: string }
-  | { readonly type: 'usage'; readonly completionTokens: number };
+  | { readonly type: 'usage'; readonly completionTokens: number; readonly totalTokens: number };
+
+/** The server's error, with its code. */
+export class Refusal extends Error {
+  readonly code: string | undefined;
+
+  constructor(message: string, code: string | undefined) {
+    super(message);
+    this.code = code;
+  }
+}
 
 interface Chunk {
   readonly choices?: readonly {
@@ -26,11 +38,11 @@ interface Chunk {
     readonly delta?: { readonly content?: string | null };
     readonly finish_reason?: string | null;
   }[];
-  readonly usage?: { readonly completion_tokens: number } | null;
-  readonly error?: { readonly message: string };
+  readonly usage?: { readonly completion_tokens: number; readonly total_tokens: number } | null;
+  readonly error?: { readonly message: string; readonly code?: string };
 }
 
-/** The events of one generation; throws an Error with the server's message where it refuses. */
+/** The events of one generation; throws a {@link Refusal} with the server's message where it refuses. */
 export async function* generate(
   request: GenerationRequest,
   signal: AbortSignal,
@@ -51,7 +63,7 @@ export async function* generate(
     }),
     signal,
   });
-  if (!reply.ok || !reply.body) throw new Error(await messageOf(reply));
+  if (!reply.ok || !reply.body) throw await refusalOf(reply);
   for await (const data of eventData(reply.body)) {
     if (data === '[DONE]') return;
     yield* eventsOf(JSON.parse(data) as Chunk);
@@ -59,12 +71,14 @@ export async function* generate(
 }
 
 function* eventsOf(chunk: Chunk): Generator<GenerationEvent> {
-  if (chunk.error) throw new Error(chunk.error.message);
+  if (chunk.error) throw new Refusal(chunk.error.message, chunk.error.code);
   const choice = chunk.choices?.[0];
   const text = choice?.text ?? choice?.delta?.content ?? '';
   if (text !== '') yield { type: 'text', text };
   if (choice?.finish_reason) yield { type: 'finished', reason: choice.finish_reason };
-  if (chunk.usage) yield { type: 'usage', completionTokens: chunk.usage.completion_tokens };
+  if (!chunk.usage) return;
+  const { completion_tokens: completionTokens, total_tokens: totalTokens } = chunk.usage;
+  yield { type: 'usage', completionTokens, totalTokens };
 }
 
 /** The `data:` of each event of a stream. */
@@ -89,11 +103,12 @@ async function* eventData(body: ReadableStream<Uint8Array>): AsyncGenerator<stri
   }
 }
 
-async function messageOf(reply: Response): Promise<string> {
+async function refusalOf(reply: Response): Promise<Refusal> {
   const text = await reply.text();
   try {
-    return (JSON.parse(text) as { error: { message: string } }).error.message;
+    const { error } = JSON.parse(text) as Required<Chunk>;
+    return new Refusal(error.message, error.code);
   } catch {
-    return `The server answered with HTTP ${reply.status}.`;
+    return new Refusal(`The server answered with HTTP ${reply.status}.`, undefined);
   }
 }

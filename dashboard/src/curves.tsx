@@ -1,7 +1,8 @@
 /** The curves of training: loss, throughput, use of the hardware, learning rate. */
 import type { RunMetrics, RunStatus } from '../../src/runs/index.ts';
+import { activityOf } from './activity.ts';
 import { Chart, type Line } from './chart.tsx';
-import { formatCount, formatPercent } from './format.ts';
+import { formatCount, formatCountTick, formatPercent } from './format.ts';
 import type { LiveRun } from './live.ts';
 import type { Theme } from './theme.ts';
 
@@ -32,15 +33,21 @@ export function Curves({ run, theme }: { run: LiveRun; theme: Theme }) {
         steps={steps}
         lines={loss.lines}
         format={(v) => v.toFixed(3)}
-        formatTick={(v) => v.toFixed(1)}
+        formatTick={(v, digits) => v.toFixed(Math.max(1, digits))}
         height={300}
         theme={theme}
       />
       <div className="small-charts">
-        {small.map(({ title, label, key, format }) => {
+        {small.map(({ title, label, key, format, formatTick }) => {
           const line: Line = { label, color: '--series-1', values: column(metrics, key) };
           return (
-            <Chart key={key} {...{ title, steps, format, theme }} lines={[line]} height={150} fromZero />
+            <Chart
+              key={key}
+              {...{ title, steps, format, formatTick, theme }}
+              lines={[line]}
+              height={150}
+              fromZero
+            />
           );
         })}
       </div>
@@ -48,16 +55,12 @@ export function Curves({ run, theme }: { run: LiveRun; theme: Theme }) {
   );
 }
 
-/** Why there are no curves yet: `Training has not started: tokenizer, 45 % done.` */
+/** Why there are no curves yet: `Training has not started: preparing the tokenizer, 45 % done.` */
 function waitingText(status: RunStatus | undefined): string {
   if (!status) return 'Training has not started.';
   if (status.state === 'training') return 'Training has begun; the first figures come after a few steps.';
-  const running = status.stages.find((each) => each.state === 'running');
-  if (!running) return `Training has not started: the run is ${status.state}.`;
-  const { progress } = status;
-  const share =
-    progress && progress.total > 0 ? `, ${formatPercent(progress.done / progress.total, 0)} done` : '';
-  return `Training has not started: ${running.stage}${share}.`;
+  const running = status.stages.some((each) => each.state === 'running');
+  return `Training has not started: ${running ? activityOf(status) : `the run is ${status.state}`}.`;
 }
 
 /** Bits per byte where they are measured, for they compare across tokenizers; else nats per token. */
@@ -96,18 +99,36 @@ interface SmallChart {
   readonly label: string;
   readonly key: NumberKey;
   readonly format: (value: number) => string;
+  readonly formatTick: (value: number, digits: number) => string;
 }
 
 const SMALL_CHARTS: readonly SmallChart[] = [
-  { title: 'Throughput, tokens/s', label: 'tokens/s', key: 'tokens_per_second', format: formatCount },
-  { title: 'Model FLOPs utilisation', label: 'MFU', key: 'mfu', format: (value) => formatPercent(value) },
+  {
+    title: 'Throughput, tokens/s',
+    label: 'tokens/s',
+    key: 'tokens_per_second',
+    format: formatCount,
+    formatTick: formatCountTick,
+  },
+  {
+    title: 'Model FLOPs utilisation',
+    label: 'MFU',
+    key: 'mfu',
+    format: (value) => formatPercent(value),
+    formatTick: formatPercent,
+  },
   {
     title: 'Learning rate',
     label: 'rate',
     key: 'learning_rate',
-    format: (value) => (value === 0 ? '0' : value.toExponential(1)),
+    format: (value) => formatRate(value, 1),
+    formatTick: formatRate,
   },
 ];
+
+function formatRate(value: number, digits: number): string {
+  return value === 0 ? '0' : value.toExponential(digits);
+}
 
 function smallCharts(metrics: readonly RunMetrics[]): SmallChart[] {
   return SMALL_CHARTS.filter(({ key }) => metrics.some((each) => each[key] !== undefined));

@@ -29,3 +29,24 @@ export function formatPercent(fraction: number, digits = 1): string {
 export function formatTime(iso: string): string {
   return new Date(iso).toLocaleTimeString('en-GB');
 }
+
+/** Labels of an axis with as few digits as tell each tick exactly. @param format takes the digits after the point */
+export function tickLabels(
+  ticks: readonly number[],
+  format: (value: number, digits: number) => string,
+): string[] {
+  const numberIn = (label: string) => Number.parseFloat(label.replaceAll(',', ''));
+  for (let digits = 0; digits < 8; digits++) {
+    const labels = ticks.map((tick) => format(tick, digits));
+    const exact = ticks.every((tick, i) => numberIn(format(tick, digits + 1)) === numberIn(labels[i]!));
+    if (exact && new Set(labels).size === labels.length) return labels;
+  }
+  return ticks.map((tick) => format(tick, 8));
+}
+
+/** A count on an axis: `7,500`, `12 k`, `1.5 M`. */
+export function formatCountTick(value: number, digits: number): string {
+  if (value >= 1e6) return `${(value / 1e6).toFixed(digits)} M`;
+  if (value >= 1e4) return `${(value / 1e3).toFixed(digits)} k`;
+  return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}

@@ -6,13 +6,15 @@ import type { Theme } from './theme.ts';
 interface PageHeaderProps {
   readonly runs: readonly RunListEntry[] | undefined;
   readonly name: string | undefined;
+  /** the run whose model is served */
+  readonly served: string | undefined;
   readonly choose: (name: string) => void;
   readonly run: LiveRun;
   readonly theme: Theme;
   readonly swapTheme: () => void;
 }
 
-export function PageHeader({ runs = [], name, choose, run, theme, swapTheme }: PageHeaderProps) {
+export function PageHeader({ runs = [], name, served, choose, run, theme, swapTheme }: PageHeaderProps) {
   const state = run.status?.state;
   return (
     <header className="bar">
@@ -23,7 +25,9 @@ export function PageHeader({ runs = [], name, choose, run, theme, swapTheme }: P
       {runs.length > 1 ? (
         <select aria-label="Run" value={name} onChange={(event) => choose(event.target.value)}>
           {runs.map((each) => (
-            <option key={each.name}>{each.name}</option>
+            <option key={each.name} value={each.name}>
+              {each.name === served ? `${each.name} (its model answers)` : each.name}
+            </option>
           ))}
         </select>
       ) : (

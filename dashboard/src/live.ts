@@ -120,10 +120,20 @@ export function useRuns(): readonly RunListEntry[] | undefined {
   return usePolled<readonly RunListEntry[]>('/api/runs', RUNS_INTERVAL_MS);
 }
 
-/** The id of the model that is being served, if one is. */
-export function useModel(): string | undefined {
-  const models = usePolled<{ data: readonly { id: string }[] }>('/v1/models', MODELS_INTERVAL_MS);
-  return models?.data[0]?.id;
+export interface ServedModel {
+  readonly id: string;
+  /** tokens of prompt and answer together */
+  readonly contextLength: number;
+}
+
+/** The model that is being served; null where none is yet, undefined before the first answer. */
+export function useModel(): ServedModel | null | undefined {
+  const models = usePolled<{ data: readonly { id: string; max_model_len: number }[] }>(
+    '/v1/models',
+    MODELS_INTERVAL_MS,
+  );
+  const first = models?.data[0];
+  return first ? { id: first.id, contextLength: first.max_model_len } : models && null;
 }
 
 /** Asks again and again; an answer that does not come leaves the last one standing. */

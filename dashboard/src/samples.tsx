@@ -1,6 +1,7 @@
 /** What the model wrote as it learnt, the newest first. */
 import { useState } from 'react';
 import type { RunEvent, RunStatus } from '../../src/runs/index.ts';
+import { Echo } from './answers.tsx';
 
 const SHOWN = 4;
 
@@ -20,7 +21,7 @@ export function Samples({ events, status }: { events: readonly RunEvent[]; statu
           <li key={`${sample.step} ${sample.prompt}`}>
             <p className="soft">step {sample.step.toLocaleString('en')}</p>
             <p className="generated">
-              <span className="prompt">{sample.prompt}</span>
+              <Echo prompt={sample.prompt} />
               {withoutPrompt(sample)}
             </p>
           </li>

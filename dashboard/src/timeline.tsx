@@ -7,7 +7,7 @@ export function Timeline({ events }: { events: readonly RunEvent[] }) {
     .map((event, index) => ({ id: index, time: event.time, text: textOf(event) }))
     .filter(({ text }) => text !== '');
   return (
-    <section className="card" aria-label="Events">
+    <section className="card events" aria-label="Events">
       <h2>Events</h2>
       {told.length === 0 && <p className="soft">Nothing yet.</p>}
       <ol className="timeline" data-testid="timeline">

@@ -1,6 +1,6 @@
 /** One generation at a time: its text as it comes, how it ended, and the means to stop it. */
 import { useEffect, useRef, useState } from 'react';
-import { type GenerationRequest, generate } from './completion-stream.ts';
+import { type GenerationInput, type GenerationRequest, generate, Refusal } from './completion-stream.ts';
 
 export interface Generation {
   readonly running: boolean;
@@ -9,15 +9,25 @@ export interface Generation {
   readonly ending?: string;
   readonly error?: string;
   readonly tokens?: number;
+  /** of prompt and answer */
+  readonly totalTokens?: number;
   readonly seconds?: number;
+  /** what was sent in the end */
+  readonly input?: GenerationInput;
 }
 
 const IDLE: Generation = { running: false, text: '' };
 
+/** A shorter input in place of one that does not fit the context; undefined gives up. */
+export type Shorten<T extends GenerationInput> = (input: T) => T | undefined;
+
 export interface GenerationControl {
   readonly generation: Generation;
-  /** resolves with the whole text, or undefined where it failed */
-  readonly start: (request: GenerationRequest) => Promise<string | undefined>;
+  /** resolves with how it ended; undefined where it was cleared meanwhile */
+  readonly start: <T extends GenerationInput>(
+    request: GenerationRequest<T>,
+    shorten?: Shorten<T>,
+  ) => Promise<Generation | undefined>;
   readonly stop: () => void;
   readonly clear: () => void;
 }
@@ -26,31 +36,45 @@ export function useGeneration(): GenerationControl {
   const [generation, setGeneration] = useState<Generation>(IDLE);
   const abort = useRef<AbortController>(null);
   useEffect(() => () => abort.current?.abort(), []);
-  const start = async (request: GenerationRequest): Promise<string | undefined> => {
+  const start: GenerationControl['start'] = async (request, shorten = () => undefined) => {
     const control = new AbortController();
     abort.current = control;
     const startMs = performance.now();
     let current: Generation = { running: true, text: '' };
-    const show = (change: Partial<Generation>): void => {
+    const show = (change: Partial<Generation>): Generation | undefined => {
       current = { ...current, seconds: (performance.now() - startMs) / 1000, ...change };
+      if (abort.current !== control) return undefined;
       setGeneration(current);
+      return current;
     };
-    show({});
-    try {
-      for await (const event of generate(request, control.signal)) {
-        if (event.type === 'text') show({ text: current.text + event.text });
-        else if (event.type === 'finished') show({ ending: event.reason });
-        else show({ tokens: event.completionTokens });
+    for (let { input } = request; ; ) {
+      show({ input });
+      try {
+        for await (const event of generate({ ...request, input }, control.signal)) {
+          if (event.type === 'text') show({ text: current.text + event.text });
+          else if (event.type === 'finished') show({ ending: event.reason });
+          else show({ tokens: event.completionTokens, totalTokens: event.totalTokens });
+        }
+        return show({ running: false });
+      } catch (error) {
+        if (control.signal.aborted) return show({ running: false, ending: 'stopped by you' });
+        const full = error instanceof Refusal && error.code === 'context_length_exceeded';
+        const shorter = full ? shorten(input) : undefined;
+        if (shorter === undefined) return show({ running: false, error: errorText(error) });
+        input = shorter;
       }
-      show({ running: false });
-      return current.text;
-    } catch (error) {
-      if (control.signal.aborted) show({ running: false, ending: 'stopped by you' });
-      else show({ running: false, error: errorText(error) });
-      return control.signal.aborted ? current.text : undefined;
     }
   };
-  return { generation, start, stop: () => abort.current?.abort(), clear: () => setGeneration(IDLE) };
+  return {
+    generation,
+    start,
+    stop: () => abort.current?.abort(),
+    clear: () => {
+      abort.current?.abort();
+      abort.current = null;
+      setGeneration(IDLE);
+    },
+  };
 }
 
 function errorText(error: unknown): string {

@@ -41,6 +41,7 @@ export const ERROR_CODES = [
   'sample_invalid',
   'sequence_length_mismatch',
   'server_overloaded',
+  'server_stopped',
   'shard_compression_unsupported',
   'shard_corrupt',
   'shard_index_invalid',

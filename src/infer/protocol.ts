@@ -37,15 +37,20 @@ export interface ErrorData {
   readonly code?: ErrorCode;
   readonly message: string;
   readonly fields: ErrorFields;
+  readonly stack?: string;
 }
 
 export function errorToData(error: unknown): ErrorData {
-  if (error instanceof DabarexError)
-    return { code: error.code, message: error.message, fields: error.fields };
-  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), fields: {} };
+  if (!(error instanceof Error)) return { message: String(error), fields: {} };
+  const { message, stack } = error;
+  return error instanceof DabarexError
+    ? { code: error.code, message, fields: error.fields, stack }
+    : { message, fields: {}, stack };
 }
 
-export function errorFromData(data: ErrorData): Error {
-  if (data.code === undefined || !ERROR_CODES.includes(data.code)) return new Error(data.message);
-  return new DabarexError(data.code, data.message, data.fields);
+/** The error in this thread, with the stack it had in the other. */
+export function errorFromData({ code, message, fields, stack }: ErrorData): Error {
+  const known = code !== undefined && ERROR_CODES.includes(code);
+  const error = known ? new DabarexError(code, message, fields) : new Error(message);
+  return stack === undefined ? error : Object.assign(error, { stack });
 }

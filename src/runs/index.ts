@@ -13,15 +13,14 @@ export { describeOwner, type LockAttempt, type LockOwner, tryLock } from './lock
 export {
   isRunAlive,
   isRunName,
-  listRuns,
   type Recipe,
   RUN_FILES,
-  type RunSummary,
   readEvents,
   readLastMetrics,
   readMetrics,
   readRecipe,
   readStatus,
 } from './read.ts';
+export { listRuns, type RunSummary, RunsReader } from './reader.ts';
 export type { RunProgress, RunState, RunStatus, StageStatus } from './status.ts';
 export type { EventsPage, MetricsPage, RunDetail, RunListEntry } from './wire.ts';

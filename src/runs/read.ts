@@ -1,5 +1,5 @@
 /** Reading a run directory without owning it: what the dashboard, `runs` and a resume need. */
-import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { DabarexError } from '../base/index.ts';
@@ -59,10 +59,13 @@ export function readRecipe(runPath: string): Recipe {
   return parse(readFileSync(path, 'utf8')) as Recipe;
 }
 
-/** Where the run stands; reads all events and the last metrics. */
-export function readStatus(runPath: string): RunStatus {
+/** Where the run stands; reads the last metrics, and all events where they are not given. */
+export function readStatus(
+  runPath: string,
+  events: readonly RunEvent[] = readEvents(runPath).values,
+): RunStatus {
   return deriveStatus({
-    events: readEvents(runPath).values,
+    events,
     lastMetrics: readLastMetrics(runPath),
     etaSeconds: readLastJsonLines<RunMetrics>(join(runPath, RUN_FILES.metrics), RECENT_LINES).findLast(
       (each) => each.eta_seconds !== undefined,
@@ -77,49 +80,10 @@ export function isRunAlive(runPath: string): boolean {
   return isLocked(join(runPath, RUN_FILES.lock));
 }
 
-export interface RunSummary {
-  readonly name: string;
-  readonly path: string;
-  readonly status: RunStatus;
-  readonly lastMetrics?: RunMetrics;
-  /** of all files of the run, links not followed */
-  readonly sizeBytes: number;
-}
-
-/** The runs under `runsDir`, the one touched last first; [] where the folder is absent. */
-export function listRuns(runsDir: string): RunSummary[] {
-  if (!existsSync(runsDir)) return [];
-  return readdirSync(runsDir, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && isRunName(entry.name))
-    .filter((entry) => existsSync(join(runsDir, entry.name, RUN_FILES.recipe)))
-    .map(({ name }) => {
-      const path = join(runsDir, name);
-      return {
-        name,
-        path,
-        status: readStatus(path),
-        lastMetrics: readLastMetrics(path),
-        sizeBytes: sizeOf(path),
-      };
-    })
-    .sort((a, b) => (b.status.updatedAt ?? '').localeCompare(a.status.updatedAt ?? ''));
-}
-
 function readProgress(runPath: string): RunProgress | undefined {
   try {
     return JSON.parse(readFileSync(join(runPath, RUN_FILES.progress), 'utf8')) as RunProgress;
   } catch {
     return undefined;
-  }
-}
-
-/** A file that goes away while it is counted counts as nothing. */
-function sizeOf(path: string): number {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (!stat?.isDirectory()) return stat?.size ?? 0;
-  try {
-    return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0);
-  } catch {
-    return 0;
   }
 }

@@ -33,12 +33,15 @@ interface HttpError extends Error {
   readonly statusCode?: number;
 }
 
+/** Fastify says of it only `Unsupported Media Type`. */
+const WANTS_JSON = 'The request body must be JSON: send it with the header "content-type: application/json".';
+
 /** Any error as a response. Only coded errors and refusals by status tell their message. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof DabarexError) return fromCoded(error);
   const status = (error as HttpError)?.statusCode;
   if (status !== undefined && status >= 400 && status < 500) {
-    const message = (error as Error).message;
+    const message = status === 415 ? WANTS_JSON : (error as Error).message;
     return apiError(
       status,
       'invalid_request_error',

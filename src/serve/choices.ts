@@ -57,8 +57,8 @@ export async function startChoices(
       n > 1 ? 'n' : 'prompt',
     );
   }
-  const refused = new AbortController();
-  const both = AbortSignal.any([signal, refused.signal]);
+  const failed = new AbortController();
+  const both = AbortSignal.any([signal, failed.signal]);
   const iterators = prompts.flatMap((prompt) =>
     Array.from({ length: n }, (_, choice) =>
       engine.generate({ ...request, prompt, choice }, both)[Symbol.asyncIterator](),
@@ -66,14 +66,18 @@ export async function startChoices(
   );
   try {
     const first = await Promise.all(iterators.map((iterator) => iterator.next()));
-    return { accepted: first.map(({ value }) => value as Accepted), events: merge(iterators) };
+    return { accepted: first.map(({ value }) => value as Accepted), events: merge(iterators, failed) };
   } catch (error) {
-    refused.abort(error);
+    failed.abort(error);
     throw error;
   }
 }
 
-function merge(iterators: readonly AsyncIterator<GenerateEvent>[]): Choices['events'] {
+/** @param failed aborted when one choice fails, so that the others end: nobody will read them */
+function merge(
+  iterators: readonly AsyncIterator<GenerateEvent>[],
+  failed: AbortController,
+): Choices['events'] {
   const queue = new EventQueue<readonly [number, GenerateEvent]>();
   let open = iterators.length;
   const pump = async (index: number) => {
@@ -84,7 +88,11 @@ function merge(iterators: readonly AsyncIterator<GenerateEvent>[]): Choices['eve
     }
     if (--open === 0) queue.end();
   };
-  iterators.forEach((_, index) => void pump(index).catch((error) => queue.fail(error)));
+  const fail = (error: unknown) => {
+    queue.fail(error);
+    failed.abort(error);
+  };
+  iterators.forEach((_, index) => void pump(index).catch(fail));
   return queue;
 }
 

@@ -13,15 +13,13 @@ import { DabarexError } from '../base/index.ts';
 import {
   type EventsPage,
   isRunName,
-  listRuns,
   type MetricsPage,
   type RunDetail,
   type RunListEntry,
+  RunsReader,
   readEvents,
-  readLastMetrics,
   readMetrics,
   readRecipe,
-  readStatus,
 } from '../runs/index.ts';
 import { parsePosition, streamRun } from './runs-stream.ts';
 
@@ -41,17 +39,18 @@ interface RunRoute {
  * Adds the routes. Errors are answered as `{error: {code, message}}`: run_name_invalid with 400, run_missing with 404.
  */
 export function registerRunsApi(app: FastifyInstance, { runsDir }: RunsApiOptions): void {
+  const reader = new RunsReader();
   const open = (request: FastifyRequest<RunRoute>) => openRun(runsDir, request.params.name);
   app.register(async (api) => {
     api.setErrorHandler(sendError);
     api.addHook('onSend', async (_request, reply) => {
       reply.header('cache-control', 'no-store');
     });
-    api.get('/api/runs', (): RunListEntry[] => listRuns(runsDir).map(({ path: _, ...entry }) => entry));
+    api.get('/api/runs', (): RunListEntry[] => reader.list(runsDir).map(({ path: _, ...entry }) => entry));
     api.get<RunRoute>('/api/runs/:name', (request): RunDetail => {
       const { path, recipe } = open(request);
       const { name } = request.params;
-      return { name, recipe, status: readStatus(path), lastMetrics: readLastMetrics(path) };
+      return { name, recipe, status: reader.status(path), lastMetrics: reader.lastMetrics(path) };
     });
     api.get<RunRoute>('/api/runs/:name/metrics', (request): MetricsPage => {
       const since = byteOffset(request.query.since);
@@ -73,7 +72,7 @@ export function registerRunsApi(app: FastifyInstance, { runsDir }: RunsApiOption
       const resumed = parsePosition(request.headers['last-event-id'] as string | undefined);
       const start = resumed ?? { metrics: byteOffset(metrics), events: byteOffset(events) };
       reply.header('content-type', 'text/event-stream; charset=utf-8').header('x-accel-buffering', 'no');
-      return reply.send(streamRun(path, start, closedSignal(reply)));
+      return reply.send(streamRun(path, start, reader, closedSignal(reply)));
     });
   });
 }

@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRunAlive, RUN_FILES, readEvents, readMetrics, readStatus } from '../runs/index.ts';
+import { RUN_FILES, type RunStatus, type RunsReader, readEvents, readMetrics } from '../runs/index.ts';
 
 const POLL_INTERVAL_MS = 500;
 const KEEP_ALIVE_INTERVAL_MS = 15_000;
@@ -29,13 +29,22 @@ export function parsePosition(id: string | undefined): StreamPosition | undefine
 }
 
 /** The text of the stream for the run at `runPath`, from `start` on, until `signal` aborts. */
-export function streamRun(runPath: string, start: StreamPosition, signal: AbortSignal): Readable {
-  return Readable.from(messages(runPath, start, signal), { objectMode: false, highWaterMark: MESSAGE_BYTES });
+export function streamRun(
+  runPath: string,
+  start: StreamPosition,
+  reader: RunsReader,
+  signal: AbortSignal,
+): Readable {
+  return Readable.from(messages(runPath, start, reader, signal), {
+    objectMode: false,
+    highWaterMark: MESSAGE_BYTES,
+  });
 }
 
 async function* messages(
   runPath: string,
   start: StreamPosition,
+  reader: RunsReader,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   const metrics = new Tail(join(runPath, RUN_FILES.metrics), start.metrics, start.metricsInode, (since) => {
@@ -48,17 +57,17 @@ async function* messages(
   });
   const message = (type: string, data: object) =>
     `event: ${type}\nid: ${metrics.position}-${events.position}-${metrics.inode ?? 0}\ndata: ${JSON.stringify(data)}\n\n`;
-  let statusKey = '';
+  let told: RunStatus | undefined;
   yield 'retry: 1000\n\n';
   for (let quietMs = 0; !signal.aborted; ) {
     let said = false;
     for (let page = events.read(); page; page = events.read()) yield message('events', page);
     for (let page = metrics.read(); page; page = metrics.read()) yield message('metrics', page);
-    const key = statusSignature(runPath);
-    if (key !== statusKey) {
-      statusKey = key;
+    const status = reader.status(runPath);
+    if (status !== told) {
+      told = status;
       said = true;
-      yield message('status', readStatus(runPath));
+      yield message('status', status);
     }
     quietMs = said ? 0 : quietMs + POLL_INTERVAL_MS;
     if (quietMs >= KEEP_ALIVE_INTERVAL_MS) {
@@ -97,13 +106,4 @@ class Tail {
     this.position = next;
     return { ...content, next, reset };
   }
-}
-
-/** Changes whenever the status may have. */
-function statusSignature(runPath: string): string {
-  const files = [RUN_FILES.events, RUN_FILES.metrics, RUN_FILES.progress].map((file) => {
-    const stat = statSync(join(runPath, file), { throwIfNoEntry: false });
-    return `${stat?.ino}:${stat?.size}:${stat?.mtimeMs}`;
-  });
-  return [...files, isRunAlive(runPath)].join(' ');
 }

@@ -59,6 +59,8 @@ export function createServer(options: ServerOptions): Server {
     forceCloseConnections: true,
     requestTimeout: REQUEST_TIMEOUT_MS,
   });
+  // A body of text is a client that forgot its header, and is told so.
+  app.removeContentTypeParser('text/plain');
   const host = new ModelHost();
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);

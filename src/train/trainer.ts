@@ -150,7 +150,7 @@ export class Trainer {
 
   /**
    * Forward and backward of all microbatches of one step; leaves the step's gradients in the parameters. Gives way to
-   * the event loop after each, so that a page served by the same thread stays alive.
+   * the event loop after each, so that a signal is heard.
    */
   private async accumulateGradients() {
     const { model, data, config, clock } = this.options;

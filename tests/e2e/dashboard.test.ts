@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { formatCountTick, formatPercent, tickLabels } from '../../dashboard/src/format.ts';
 import { EngineClient } from '../../src/infer/index.ts';
 import { RunDirectory } from '../../src/runs/index.ts';
 import { createServer, startServer } from '../../src/serve/index.ts';
@@ -76,12 +77,18 @@ describe.skipIf(missing)('the page', () => {
     run.appendEvent({ type: 'run_started' });
     run.appendEvent({ type: 'stage_started', stage: 'tokenizer' });
     run.writeProgress({ stage: 'merge', done: 450, total: 1000, unit: 'merges' });
-    await page.getByText('Training has not started: tokenizer, 45 % done.').first().waitFor();
+    await page.getByText('Training has not started: preparing the tokenizer, 45 % done.').first().waitFor();
+    await page
+      .getByText('The model of quickstart is not ready yet: preparing the tokenizer, 45 % done.')
+      .waitFor();
     await shoot('before-training');
     run.appendEvent({ type: 'stage_completed', stage: 'tokenizer', seconds: 12 });
     writeTraining(run, 1, 30);
     await chartWith(30);
     await page.getByText('step 300 of 1,000').waitFor();
+    await page
+      .getByText(/^The model of quickstart is not ready yet: training, 30 % done, .* to go\.$/)
+      .waitFor();
     const canvas = page.locator('.chart canvas').first();
     const before = await canvas.evaluate((each) => (each as unknown as { toDataURL(): string }).toDataURL());
     const heatBefore = await page.getByTestId('heat-map').innerHTML();
@@ -171,6 +178,151 @@ describe.skipIf(missing)('the page', () => {
     await shoot('chat');
   });
 
+  it('continues its own text, starts over, and shows of a long prompt the end', async () => {
+    writeFinished(run);
+    await startApp(0, true);
+    page = await openPage({ width: 1280, height: 900 });
+    const answer = () => page.getByTestId('answer').textContent();
+    await page.getByLabel('Text to continue').fill('The sea');
+    await page.getByLabel('Max tokens').fill('8');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText(/^8 tokens · /).waitFor();
+    const first = (await answer())!;
+    await page.getByLabel('Max tokens').fill('9');
+    await page.getByLabel('Seed').fill('7');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText(/^9 tokens · /).waitFor();
+    const more = await answerTo('/v1/completions', { prompt: first, max_tokens: 9 });
+    expect(await answer()).toBe(first + more);
+    await page.getByRole('button', { name: 'Start over' }).click();
+    expect(await page.getByTestId('answer').count()).toBe(0);
+    const words = 'all the rivers run into the sea '.repeat(25);
+    await page.getByLabel('Text to continue').fill(words);
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText(/^9 tokens · /).waitFor();
+    expect((await answer())!.length).toBeLessThan(250);
+    expect(await answer()).toMatch(/^… \w.*into the sea /);
+    // It grows past the context of 1024 tokens: the end goes on, and the page says so.
+    await page.getByLabel('Max tokens').fill('200');
+    for (let i = 0; i < 2; i++) {
+      const before = (await answer())!.length;
+      await page.getByRole('button', { name: 'Continue' }).click();
+      await page.getByText(/^\d+ tokens · /).waitFor();
+      expect((await answer())!.length).toBeGreaterThan(before);
+    }
+    await page
+      .getByTestId('cut')
+      .getByText(/saw only the end .* 1,024 tokens/)
+      .waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
+  });
+
+  it('goes on with a chat that is longer than the context, without its oldest turns, and begins a new one', async () => {
+    writeFinished(run);
+    await startApp(0, true);
+    page = await openPage({ width: 1280, height: 900 });
+    await page.getByText('Chat', { exact: true }).click();
+    await page.getByLabel('Max tokens').fill('5');
+    const say = async (text: string, turns: number) => {
+      await page.getByLabel('Message').fill(text);
+      await page.getByLabel('Message').press('Enter');
+      await expect.poll(() => page.locator('.turn.assistant').count(), { timeout: 10_000 }).toBe(turns);
+      await page.getByText(/^5 tokens · /).waitFor();
+    };
+    // The second is refused as it stands, before any answer was counted together with it; the third is cut by the count.
+    for (let i = 1; i <= 3; i++) await say(`${i} ${'x'.repeat(600)}`, i);
+    expect(await page.locator('.turn.dropped').count()).toBe(4);
+    await page
+      .getByTestId('dropped')
+      .getByText(/no longer sees .* 1,024 tokens/)
+      .waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
+    await shoot('chat-full');
+    // One message that is too long on its own goes back into the box.
+    await page.getByLabel('Message').fill('y'.repeat(2000));
+    await page.getByLabel('Message').press('Enter');
+    await page
+      .getByRole('alert')
+      .getByText(/1024 tokens/)
+      .waitFor();
+    expect(await page.getByLabel('Message').inputValue()).toBe('y'.repeat(2000));
+    expect(await page.locator('.turn').count()).toBe(6);
+    // What runs out of the context while it is answered says so.
+    await page.getByRole('button', { name: 'New chat' }).click();
+    expect(await page.locator('.turn').count()).toBe(0);
+    expect(await page.getByRole('alert').count()).toBe(0);
+    await page.getByLabel('Max tokens').fill('900');
+    await page.getByLabel('Message').fill('z'.repeat(950));
+    await page.getByLabel('Message').press('Enter');
+    await page.getByText(/the context of 1,024 tokens is full$/).waitFor();
+  });
+
+  it('drops what comes after a chat was left', async () => {
+    writeFinished(run);
+    await startApp(0, true);
+    page = await openPage({ width: 1280, height: 900 });
+    await page.getByText('Chat', { exact: true }).click();
+    await page.getByLabel('Message').fill('Hello');
+    await page.getByLabel('Message').press('Enter');
+    await expect
+      .poll(async () => (await page.getByTestId('answer').textContent())!.length)
+      .toBeGreaterThan(5);
+    await page.getByRole('button', { name: 'New chat' }).click();
+    await page.getByLabel('Message').fill('Again');
+    await page.getByLabel('Max tokens').fill('3');
+    await page.getByLabel('Message').press('Enter');
+    await page.getByText(/^3 tokens · /).waitFor();
+    expect(await page.locator('.turn.user').allTextContents()).toEqual(['You: Again']);
+  });
+
+  it('says which model answers where another run is shown', async () => {
+    writeFinished(run);
+    const other = openRun('other');
+    writeTraining(other, 1, 40);
+    await startApp(0, true);
+    page = await openPage({ width: 1280, height: 900 });
+    await chartWith(100);
+    expect(await page.getByTestId('other-model').count()).toBe(0);
+    await page.getByRole('combobox', { name: 'Run' }).selectOption('other');
+    await page
+      .getByTestId('other-model')
+      .getByText(/^quickstart answers: .* the run other\.$/)
+      .waitFor();
+    other.close();
+  });
+
+  it.each([
+    [390, 'light'],
+    [390, 'dark'],
+    [1280, 'light'],
+    [1280, 'dark'],
+  ] as const)('leaves no holes and clips nothing, %i px, %s', async (width, colorScheme) => {
+    writeFinished(run);
+    const text = `${'It was a day as long as a week. '.repeat(30)}`;
+    run.appendEvent({ type: 'sample', step: 1000, prompt: 'Long', text });
+    await startApp(0, true);
+    page = await openPage({ width, height: 800 }, colorScheme);
+    await page.getByLabel('Text to continue').waitFor();
+    await chartWith(100);
+    await page.getByTestId('samples').getByText('step 1,000').waitFor();
+    const clipped = await page.evaluate(
+      `[...document.querySelectorAll('.samples p')].filter((p) => p.scrollHeight > p.clientHeight + 1).length`,
+    );
+    expect(clipped).toBe(0);
+    const boxes = await page
+      .locator('.columns .card')
+      .evaluateAll((cards) =>
+        (cards as unknown as { getBoundingClientRect(): { left: number; top: number; bottom: number } }[])
+          .map((card) => card.getBoundingClientRect())
+          .map(({ left, top, bottom }) => ({ left, top, bottom })),
+      );
+    for (const { left, bottom } of boxes) {
+      const below = boxes.filter((each) => each.left === left && each.top >= bottom).map((each) => each.top);
+      if (below.length > 0) expect(Math.min(...below) - bottom).toBeLessThanOrEqual(16);
+    }
+    await shoot(`cards-${width}-${colorScheme}`);
+  });
+
   it.each(['light', 'dark'] as const)('fits a phone, %s', async (colorScheme) => {
     writeFinished(run);
     await startApp(0, true);
@@ -201,6 +353,15 @@ describe.skipIf(missing)('the page', () => {
     expect(page.url()).toContain('#quickstart');
     other.close();
   });
+});
+
+it('labels the ticks of an axis so that neighbours differ', () => {
+  const percent = (value: number, digits: number) => formatPercent(value, digits);
+  expect(tickLabels([0, 0.2, 0.4], percent)).toEqual(['0 %', '20 %', '40 %']);
+  expect(tickLabels([0.01, 0.0125, 0.015], percent)).toEqual(['1.00 %', '1.25 %', '1.50 %']);
+  expect(tickLabels([0, 5000, 10000, 15000], formatCountTick)).toEqual(['0', '5,000', '10 k', '15 k']);
+  expect(tickLabels([10000, 10200, 10400], formatCountTick)).toEqual(['10.0 k', '10.2 k', '10.4 k']);
+  expect(tickLabels([7.5, 7.75, 8], formatCountTick)).toEqual(['7.50', '7.75', '8.00']);
 });
 
 function openRun(name: string): RunDirectory {

@@ -1,10 +1,11 @@
 /** The main job as a user meets it: one command, the page from its start, the model at its end. */
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { readStatus } from '../../src/runs/index.ts';
 import { type RunningCommand, Workplace } from './tiny-run.ts';
 
 const place = new Workplace();
@@ -18,23 +19,39 @@ const longer = {
   checkpointInterval: '1dur',
 };
 
+/** Steps of one piece, each so long that many requests fit in. */
+const blockingSteps = {
+  model: { dModel: 64, numLayers: 4 },
+  train: {
+    batchSequences: 512,
+    microbatchSequences: 512,
+    logInterval: '1step',
+    evalInterval: '1dur',
+    sampleInterval: '1dur',
+    checkpointInterval: '1dur',
+  },
+};
+
 describe('dabarex up with its server', () => {
   it('shows the run from its start, then streams from the model, and ends by Ctrl-C', async () => {
-    const recipe = place.recipe('served', { train: longer });
+    const recipe = place.recipe('served', { train: longer, serve: { slots: 1, maxQueue: 0 } });
+    // A folder that is in the way of the run's name is none of its model.
+    mkdirSync(join(place.dir, 'served'));
+    writeFileSync(join(place.dir, 'served', 'config.json'), '{}');
     const command = place.start('up', recipe, '--threads', '1');
     const url = await addressOf(command);
     expect((await fetch(`${url}/health`)).status).toBe(503);
     const early = await fetch(`${url}/v1/models`);
     expect(await early.json()).toMatchObject({ data: [] });
     await command.until(() => place.lines('served', 'metrics').length > 0);
-    const [entry] = await getJson(`${url}/api/runs`);
-    expect(entry).toMatchObject({ name: 'served', status: { state: 'training' } });
     const { metrics } = await getJson(`${url}/api/runs/served/metrics`);
     expect(metrics[0]).toMatchObject({ step: 2, tokens: 256 });
     expect(command.stdout).not.toContain('Serving');
 
     await command.until(() => command.stdout.includes('Serving served'));
     expect((await fetch(`${url}/health`)).status).toBe(200);
+    const [entry] = await getJson(`${url}/api/runs`);
+    expect(entry).toMatchObject({ name: 'served', status: { state: 'serving', alive: true } });
     const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
     expect((await client.models.list()).data.map((each) => each.id)).toEqual(['served']);
     const body = { model: 'served', prompt: 'the river', max_tokens: 24, temperature: 0 } as const;
@@ -48,11 +65,59 @@ describe('dabarex up with its server', () => {
     const long = client.completions.create({ ...body, prompt: 'the river '.repeat(60) });
     await expect(long).rejects.toMatchObject({ status: 400, code: 'context_length_exceeded' });
 
+    await expect(client.completions.create({ ...body, n: 2 })).rejects.toThrow(/more than the 1 this server/);
+
     const { code, signal, stderr } = await command.kill('SIGINT');
     expect({ code, signal }).toEqual({ code: 130, signal: null });
     expect(stderr).not.toMatch(/\bat .*:\d+:\d+/);
     await expect(fetch(`${url}/health`)).rejects.toThrow();
-    expect(place.lines('served', 'events').at(-1)).toMatchObject({ type: 'run_completed' });
+    const events = place.lines('served', 'events').slice(-3);
+    expect(events.map((each) => [each.type, each.stage])).toEqual([
+      ['run_completed', undefined],
+      ['stage_started', 'serve'],
+      ['stage_completed', 'serve'],
+    ]);
+    expect(readStatus(place.run('served'))).toMatchObject({ state: 'completed', alive: false });
+  });
+
+  it('answers again and again while one step of training holds its thread', async () => {
+    const command = place.start('up', place.recipe('blocking', blockingSteps), '--threads', '1');
+    const url = await addressOf(command);
+    const steps = () => place.lines('blocking', 'metrics').length;
+    await command.until(() => steps() > 0);
+    // Answers that came whole between the log points of two steps, by the number of the step before.
+    const answers = new Map<number, number>();
+    while (steps() < 3) {
+      const before = steps();
+      const [entry] = await getJson(`${url}/api/runs`);
+      expect(entry).toMatchObject({ name: 'blocking', status: { state: 'training' } });
+      expect((await fetch(`${url}/health`)).status).toBe(503);
+      if (steps() === before) answers.set(before, (answers.get(before) ?? 0) + 1);
+    }
+    expect(Math.min(answers.get(1) ?? 0, answers.get(2) ?? 0)).toBeGreaterThanOrEqual(8);
+    const { code, signal } = await command.kill('SIGTERM');
+    expect({ code, signal }).toEqual({ code: 130, signal: null });
+    expect(place.lines('blocking', 'events').at(-1)).toMatchObject({ type: 'run_interrupted' });
+  });
+
+  it('tells scripts each stage and the address in JSON', async () => {
+    const command = place.start('up', place.recipe('told'), '--threads', '1', '--json');
+    const told = () =>
+      command.stdout
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line));
+    await command.until(() => told().at(-1)?.type === 'serving');
+    const [first, ...others] = told();
+    expect(first).toMatchObject({ type: 'listening', url: expect.stringMatching(/^http:/) });
+    const stages = others.filter((each) => each.type === 'stage_completed');
+    expect(stages.map((each) => each.stage)).toEqual(['prepare', 'tokenizer', 'shards', 'train', 'evaluate']);
+    for (const { seconds } of stages) expect(seconds).toBeGreaterThan(0);
+    const { model, dir, url } = others.at(-1);
+    expect({ model, dir, url }).toEqual({ model: 'told', dir: place.latest('told'), url: first.url });
+    expect(others.find((each) => each.type === 'evaluation').domains.prose.bits_per_byte).toBeGreaterThan(0);
+    expect(others.find((each) => each.type === 'run_completed').run).toBe(place.run('told'));
+    expect((await command.kill('SIGINT')).code).toBe(130);
   });
 
   it('finds its port taken before it does any work', async () => {
@@ -64,6 +129,27 @@ describe('dabarex up with its server', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^error\[port_in_use\]: .*--port/);
     expect(existsSync(place.run('blocked'))).toBe(false);
+  });
+});
+
+describe('dabarex serve RUN', () => {
+  it('serves as the recipe says, flags before it', async () => {
+    const maxRequests = async (...flags: string[]) => {
+      const command = place.start('serve', 'runs/served', '--json', '--threads', '1', ...flags);
+      await command.until(() => command.stdout.endsWith('\n'));
+      const { url } = JSON.parse(command.stdout);
+      expect(new URL(url).port).not.toBe('8000');
+      const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
+      const refused = client.completions.create({ model: 'served', prompt: 'x', n: 100, max_tokens: 1 });
+      const { message } = await refused.then(
+        () => ({ message: 'none' }),
+        (error: Error) => error,
+      );
+      expect((await command.kill('SIGTERM')).code).toBe(130);
+      return Number(/more than the (\d+) this/.exec(message)?.[1]);
+    };
+    expect(await maxRequests()).toBe(1);
+    expect(await maxRequests('--max-queue', '3', '--slots', '2')).toBe(5);
   });
 });
 

@@ -1,8 +1,9 @@
 /** The server through the real `openai` client, over the toy model. */
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
-import { EngineClient } from '../../src/infer/index.ts';
+import { Engine, EngineClient } from '../../src/infer/index.ts';
 import { CREATED, MODEL, serve, toyEngine, toyWorker } from './harness.ts';
+import { byteCodec, ToyModel } from './toy-model.ts';
 
 const messages = [{ role: 'user' as const, content: 'Hi' }];
 
@@ -240,6 +241,19 @@ describe('errors and leaving', () => {
     await expect(answer).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
     await expect.poll(() => engine.load, { timeout: 1500 }).toEqual({ running: 0, waiting: 0 });
     expect(errors).toEqual([]);
+  });
+});
+
+describe('one choice of several that fails', () => {
+  it('ends the others', async () => {
+    const model = new ToyModel({ nanAt: 30, stepMs: 2 });
+    const engine = new Engine(model, byteCodec(), { slots: 2 });
+    const { client } = await serve(engine);
+    // The first gets to position 30 after a few tokens; the second begins behind it and would go on to the end.
+    const body = { model: MODEL, prompt: ['x'.repeat(25), 'x'.repeat(40)], max_tokens: 200 };
+    await expect(client.completions.create(body)).rejects.toMatchObject({ status: 500 });
+    await expect.poll(() => engine.load).toEqual({ running: 0, waiting: 0 });
+    expect(model.steps.length).toBeLessThan(60);
   });
 });
 

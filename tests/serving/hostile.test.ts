@@ -88,8 +88,18 @@ describe('a wrong request', () => {
 
   it('of another content type, path or method is refused', async () => {
     const { url } = await serve(toyEngine());
-    expect((await post(url, TEXT, 'a=b', 'application/x-www-form-urlencoded')).status).toBe(415);
-    expect((await post(url, TEXT, '{"prompt":"x"}', 'text/plain')).status).toBe(400);
+    for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'nonsense']) {
+      const { status, json } = await post(url, TEXT, '{"prompt":"x"}', type);
+      expect(status).toBe(415);
+      expect(json).toEqual({
+        error: {
+          message: expect.stringContaining('"content-type: application/json"'),
+          type: 'invalid_request_error',
+          param: null,
+          code: 'request_invalid',
+        },
+      });
+    }
     expect(await post(url, '/v1/embeddings', '{}')).toMatchObject({
       status: 404,
       json: { error: { code: 'not_found' } },

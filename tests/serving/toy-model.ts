@@ -43,6 +43,8 @@ export interface ToyOptions {
   readonly failAt?: number;
   /** gives NaN instead of logits */
   readonly nan?: boolean;
+  /** gives NaN after the token at this position */
+  readonly nanAt?: number;
 }
 
 interface ToyCache extends KvCache {
@@ -103,7 +105,7 @@ export class ToyModel implements InferenceModel {
   }
 
   private fill(logits: Float32Array, hash: number, last: { id: number; position: number }): void {
-    if (this.options.nan) logits.fill(Number.NaN);
+    if (this.options.nan || last.position === this.options.nanAt) logits.fill(Number.NaN);
     else if (this.script) this.recite(logits, last);
     else {
       logits.fill(-20);

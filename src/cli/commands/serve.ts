@@ -1,17 +1,17 @@
 /** `dabarex serve`: the OpenAI-compatible endpoint and the page for a trained model. */
-import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Command } from 'commander';
-import { createServer, startServer } from '../../serve/index.ts';
+import { parseConfig } from '../../base/index.ts';
+import { RUN_FILES, readRecipe } from '../../runs/index.ts';
+import { type ServeConfig, serveConfigSchema } from '../../serve/index.ts';
 import type { CliContext } from '../context.ts';
-import { startEngine } from '../engine.ts';
+import { Front } from '../front.ts';
 import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
-import { portNumber, positive } from '../sampling.ts';
+import { portNumber, positive, wholeNumber } from '../sampling.ts';
 
-interface ServeOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly slots: number;
+interface ServeOptions extends Partial<ServeConfig> {
   readonly threads?: number;
   readonly json?: boolean;
 }
@@ -21,11 +21,19 @@ export function serveCommand(context: CliContext): Command {
   return new Command('serve')
     .description('serve a trained model: OpenAI’s API and a web page')
     .argument('<model>', 'a run by name or folder, or a model folder')
-    .option('--host <address>', 'beyond loopback there is no authentication', '127.0.0.1')
-    .option('--port <n>', '0 takes any free port', portNumber, 8000)
-    .option('--slots <n>', 'answers generated at once', positive, 8)
+    .option(
+      '--host <address>',
+      'beyond loopback there is no authentication; default: the run’s recipe’s, or 127.0.0.1',
+    )
+    .option('--port <n>', '0 takes any free port; default: the recipe’s, or 8000', portNumber)
+    .option('--slots <n>', 'answers generated at once; default: the recipe’s, or 8', positive)
+    .option(
+      '--max-queue <n>',
+      'requests that wait for a slot at most; default: the recipe’s, or 128',
+      wholeNumber,
+    )
     .option('--threads <n>', 'default: all the machine offers', positive)
-    .option('--json', 'the address as one JSON object')
+    .option('--json', 'the address as one JSON object: url, model, dir')
     .addHelpText(
       'after',
       examples([
@@ -37,41 +45,32 @@ export function serveCommand(context: CliContext): Command {
     .action((model: string, options: ServeOptions) => serve(model, options, context));
 }
 
-async function serve(model: string, options: ServeOptions, context: CliContext): Promise<void> {
+async function serve(
+  model: string,
+  { threads, json, ...given }: ServeOptions,
+  context: CliContext,
+): Promise<void> {
   const { dir, name } = findModelFolder(model, context);
-  const threads = options.threads ?? context.threads;
-  const server = createServer({
-    nowSeconds: () => Math.floor(context.now() / 1000),
-    runsDir: context.runsDir,
-    pageDir: pageDir(),
-    allowedHosts: [options.host],
-    onError: (error, request) => context.stderr.write(`request ${request}: ${(error as Error).message}\n`),
-  });
-  const listening = await startServer(server.app, options);
+  const { host, port, slots, maxQueue } = { ...serveConfigOf(dir), ...given };
+  const front = await Front.start({ host, port, runsDir: context.runsDir }, context);
   try {
     context.watchInterrupts();
-    const engine = await startEngine({ dir, threads, precision: 'auto' }, { slots: options.slots });
-    try {
-      server.attachEngine(engine, { id: name, created: Math.floor(context.now() / 1000) });
-      if (options.json) context.printJson({ url: listening.url, model: name, dir });
-      else
-        context.print(`${name}: ${listening.url} (page), ${listening.url}/v1 (OpenAI’s API). Ctrl-C ends.`);
-      await untilAborted(context.interrupted);
-    } finally {
-      await engine.close();
-    }
+    const loader = { dir, threads: threads ?? context.threads, precision: 'auto' } as const;
+    await front.serveModel({ id: name, loader, engine: { slots, maxQueue } });
+    context.interrupted.throwIfAborted();
+    const { url } = front;
+    if (json) context.printJson({ url, model: name, dir });
+    else context.print(`${name}: ${url} (page), ${url}/v1 (OpenAI’s API). Ctrl-C ends.`);
+    await front.untilInterrupted();
   } finally {
-    await listening.close();
+    await front.close();
   }
 }
 
-/** The built files of the page. */
-export function pageDir(): string {
-  return fileURLToPath(new URL('../../../dashboard/dist', import.meta.url));
-}
-
-/** Ends when `signal` is aborted. */
-export function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+/** The `serve` part of the recipe whose run holds the model folder `dir` as a checkpoint; defaults where it is of no run. */
+function serveConfigOf(dir: string): ServeConfig {
+  const run = dirname(dirname(dir));
+  const path = join(run, RUN_FILES.recipe);
+  const part = existsSync(path) ? readRecipe(run).serve : undefined;
+  return parseConfig(serveConfigSchema, part ?? {}, `${path}, part "serve"`);
 }

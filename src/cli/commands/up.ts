@@ -1,10 +1,12 @@
 /** `dabarex up`: everything, from text to a served model, continuing where an earlier call stopped. */
+import { join } from 'node:path';
 import { Command } from 'commander';
-import { createServer, type Listening, type Server, startServer } from '../../serve/index.ts';
+import { findCheckpoint } from '../../checkpoint/index.ts';
+import { RunDirectory } from '../../runs/index.ts';
+import { serveConfigSchema } from '../../serve/index.ts';
 import type { CliContext } from '../context.ts';
-import { startEngine } from '../engine.ts';
+import { Front } from '../front.ts';
 import { examples } from '../help.ts';
-import { findModelFolder } from '../model-folder.ts';
 import { addSetOption } from '../overrides.ts';
 import { loadRecipe, type Recipe } from '../recipe.ts';
 import { portNumber, positive } from '../sampling.ts';
@@ -12,15 +14,25 @@ import { type RunSession, withRun } from '../session.ts';
 import { prepareTokenData, type TokenData } from '../stages/data.ts';
 import { type Evaluation, evaluateRun, evaluationTable, finishedEvaluation } from '../stages/evaluation.ts';
 import { trainModel } from '../stages/training.ts';
-import { pageDir, untilAborted } from './serve.ts';
 
 interface UpOptions {
   readonly serve: boolean;
   readonly host?: string;
   readonly port?: number;
   readonly threads?: number;
+  readonly json?: boolean;
   readonly set?: string[];
 }
+
+const JSON_HELP = `
+With --json standard output is one JSON object a line, with the keys of events.jsonl; progress stays on standard error:
+  {"type":"listening","url":...}                  the page and /v1 are there, the model is not
+  {"type":"stage_completed","stage":...,"seconds":...}   for each stage that had something to do
+  {"type":"evaluation","domains":{NAME:{"bits_per_byte":...,"loss_nats":...}}}
+  {"type":"run_completed","run":...}              the run directory; the last line with --no-serve
+  {"type":"serving","url":...,"model":...,"dir":...}     requests are answered from now on
+An error is {"error":{"code":...,"message":...}} on standard error, and the exit code is not 0.
+`;
 
 /** @returns the command `up` */
 export function upCommand(context: CliContext): Command {
@@ -31,13 +43,14 @@ export function upCommand(context: CliContext): Command {
     .option('--host <address>', 'beyond loopback there is no authentication; default: the recipe’s')
     .option('--port <n>', '0 takes any free port; default: the recipe’s', portNumber)
     .option('--threads <n>', 'default: all the machine offers', positive)
+    .option('--json', 'for scripts: a JSON object for each stage that ends, and the address')
     .addHelpText(
       'after',
       examples([
-        ['dabarex up recipes/quickstart.yaml', 'the page is up at once, the model when it is trained'],
+        ['dabarex up quickstart', 'the page is up at once, the model when it is trained'],
         ['dabarex up quickstart --no-serve', 'for a script: ends with the table of the evaluation'],
         ['dabarex up quickstart --set name=long --set train.duration=8Mtok', 'a longer run beside it'],
-      ]),
+      ]) + JSON_HELP,
     )
     .action((path: string, options: UpOptions) => up(path, options, context));
   return addSetOption(command);
@@ -49,24 +62,31 @@ async function up(path: string, options: UpOptions, context: CliContext): Promis
   try {
     context.watchInterrupts();
     const threads = options.threads ?? context.threads;
-    if (front) context.print(`${recipe.name}: ${front.listening.url}`);
-    await withRun(recipe, threads, context, makeModel);
+    if (front) tell(options, context, { type: 'listening', url: front.url }, `${recipe.name}: ${front.url}`);
+    await withRun(recipe, threads, context, (session) => makeModel(session, options));
     context.interrupted.throwIfAborted();
-    if (front) await serve(recipe, front, threads, context);
+    if (front) await serve(recipe, front, threads, options, context);
   } finally {
-    await front?.listening.close();
+    await front?.close();
   }
 }
 
 /** Text to evaluated model, each stage skipped that is done. */
-async function makeModel(session: RunSession): Promise<void> {
+async function makeModel(session: RunSession, options: UpOptions): Promise<void> {
   const { context } = session;
-  const data = await prepareTokenData(session);
-  const results = finishedEvaluation(session, data) ?? (await trainAndEvaluate(session, data));
+  const told = options.json ? tellingStages(session) : session;
+  const data = await prepareTokenData(told);
+  const results = finishedEvaluation(told, data) ?? (await trainAndEvaluate(told, data));
   if (!results) return;
-  session.log('');
-  context.print(evaluationTable(results, session.recipe.tokenizer?.kind));
-  context.print(`\nRun: ${session.run.path}`);
+  const run = session.run.path;
+  if (!options.json) session.log('');
+  tell(
+    options,
+    context,
+    { type: 'evaluation', domains: results },
+    evaluationTable(results, session.recipe.tokenizer?.kind),
+  );
+  tell(options, context, { type: 'run_completed', run }, `\nRun: ${run}`);
 }
 
 /** Undefined when training was interrupted. */
@@ -75,35 +95,62 @@ async function trainAndEvaluate(session: RunSession, data: TokenData): Promise<E
   return outcome === 'interrupted' ? undefined : evaluateRun(session, model, data, step);
 }
 
-interface Front {
-  readonly server: Server;
-  readonly listening: Listening;
+/** The session, with a JSON object on standard output for each stage that is done. */
+function tellingStages(session: RunSession): RunSession {
+  const { context } = session;
+  return {
+    ...session,
+    async stage(stage, details, work) {
+      const started = context.now();
+      const result = await session.stage(stage, details, work);
+      const seconds = (context.now() - started) / 1000;
+      if (!context.interrupted.aborted) context.printJson({ type: 'stage_completed', stage, seconds });
+      return result;
+    },
+  };
 }
 
-/** The page from the first moment, before there is a model. @throws port_in_use */
-async function openFront(recipe: Recipe, options: UpOptions, context: CliContext): Promise<Front> {
-  const host = options.host ?? recipe.serve?.host ?? '127.0.0.1';
-  const port = options.port ?? recipe.serve?.port ?? 8000;
-  const server = createServer({
-    nowSeconds: () => Math.floor(context.now() / 1000),
-    runsDir: context.runsDir,
-    pageDir: pageDir(),
-    allowedHosts: [host],
-    onError: (error, request) => context.stderr.write(`request ${request}: ${(error as Error).message}\n`),
+function tell({ json }: UpOptions, context: CliContext, event: object, text: string): void {
+  if (json) context.printJson(event);
+  else context.print(text);
+}
+
+/** The page from the first moment, before there is a model. @throws as {@link Front.start} */
+function openFront(recipe: Recipe, options: UpOptions, context: CliContext): Promise<Front> {
+  const config = serveConfigSchema.parse(recipe.serve ?? {});
+  const { host = config.host, port = config.port } = options;
+  return Front.start({ host, port, runsDir: context.runsDir }, context);
+}
+
+/** Serves the run's model until Ctrl-C; the run is `serving` from when it answers, and `completed` again after. */
+async function serve(
+  recipe: Recipe,
+  front: Front,
+  threads: number,
+  options: UpOptions,
+  context: CliContext,
+): Promise<void> {
+  const { runsDir, now } = context;
+  const { name } = recipe;
+  const { slots, maxQueue } = serveConfigSchema.parse(recipe.serve ?? {});
+  const { dir } = findCheckpoint(join(runsDir, name));
+  await front.serveModel({
+    id: name,
+    loader: { dir, threads, precision: 'auto' },
+    engine: { slots, maxQueue },
   });
-  return { server, listening: await startServer(server.app, { host, port }) };
-}
-
-async function serve(recipe: Recipe, front: Front, threads: number, context: CliContext): Promise<void> {
-  const { dir } = findModelFolder(recipe.name, context);
-  const slots = recipe.serve?.slots ?? 8;
-  const engine = await startEngine({ dir, threads, precision: 'auto' }, { slots });
+  context.interrupted.throwIfAborted();
+  const plain = JSON.parse(JSON.stringify(recipe));
+  const run = RunDirectory.open({ runsDir, name, recipe: plain, now });
+  const started = now();
   try {
-    front.server.attachEngine(engine, { id: recipe.name, created: Math.floor(context.now() / 1000) });
-    const { url } = front.listening;
-    context.print(`Serving ${recipe.name}: ${url} (page), ${url}/v1 (OpenAI’s API). Ctrl-C ends.`);
-    await untilAborted(context.interrupted);
+    run.appendEvent({ type: 'stage_started', stage: 'serve' });
+    const { url } = front;
+    const text = `Serving ${name}: ${url} (page), ${url}/v1 (OpenAI’s API). Ctrl-C ends.`;
+    tell(options, context, { type: 'serving', url, model: name, dir }, text);
+    await front.untilInterrupted();
   } finally {
-    await engine.close();
+    run.appendEvent({ type: 'stage_completed', stage: 'serve', seconds: (now() - started) / 1000 });
+    run.close();
   }
 }
