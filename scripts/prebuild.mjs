@@ -105,7 +105,7 @@ try {
   const own = join(root, 'build/Release/dabarex.node');
   console.log(packPlatform(process.platform, process.arch, own, out));
   if (values.arm64) {
-    const stage = buildStage(findTools(variants.arm64));
+    const stage = await buildStage(findTools(variants.arm64));
     console.log(packPlatform('linux', 'arm64', join(stage, 'build/Release/dabarex.node'), out));
   }
   console.log(packMain(platformsIn(out), out));
