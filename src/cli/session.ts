@@ -103,6 +103,7 @@ function createSession(
       record({ type: 'stage_started', stage, ...details });
       const started = context.now();
       const result = await work();
+      display.stop();
       if (context.interrupted.aborted) return result;
       const seconds = (context.now() - started) / 1000;
       record({ type: 'stage_completed', stage, seconds });
