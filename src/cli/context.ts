@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import pc from 'picocolors';
 import { DabarexError } from '../base/index.ts';
 import { type NpmOptions, readNpmConfig } from '../storage/index.ts';
+import { toJsonLine } from './json.ts';
 
 /** Repeats of a signal within this time are one interruption: a terminal and npm may both deliver the same Ctrl-C. */
 const REPEAT_MS = 1000;
@@ -32,7 +33,7 @@ export interface CliContext {
   watchInterrupts(): void;
   /** Writes one line of result to standard output. */
   print(line?: string): void;
-  /** Writes one object as a line of JSON to standard output. */
+  /** Writes one object as a line of JSON to standard output, with keys as {@link toJsonLine} has them. */
   printJson(value: unknown): void;
 }
 
@@ -56,7 +57,7 @@ export function createContext(): CliContext {
     interrupted: controller.signal,
     watchInterrupts: () => watchSignals(controller),
     print: (line = '') => process.stdout.write(`${line}\n`),
-    printJson: (value) => process.stdout.write(`${JSON.stringify(value)}\n`),
+    printJson: (value) => process.stdout.write(toJsonLine(value)),
   };
 }
 

@@ -34,7 +34,7 @@ export function upCommand(context: CliContext): Command {
     .addHelpText(
       'after',
       examples([
-        ['dabarex up recipes/quickstart.yaml', 'the page is up at once, the model when it is trained'],
+        ['dabarex up quickstart', 'the page is up at once, the model when it is trained'],
         ['dabarex up quickstart --no-serve', 'for a script: ends with the table of the evaluation'],
         ['dabarex up quickstart --set name=long --set train.duration=8Mtok', 'a longer run beside it'],
       ]),
