@@ -74,7 +74,7 @@ function packMain(platforms, out) {
   for (const { path } of files) {
     if (!/^(prebuilds\/|package\.json$)/.test(path)) cpSync(join(root, path), join(folder, path));
   }
-  const { scripts: _, devDependencies: __, workspaces: ___, overrides: ____, ...published } = manifest;
+  const { scripts: _, devDependencies: __, workspaces: ___, ...published } = manifest;
   const optionalDependencies = Object.fromEntries(platforms.map((name) => [name, manifest.version]));
   writePackage(folder, {
     ...published,
