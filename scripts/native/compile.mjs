@@ -63,6 +63,7 @@ export function findHeaders(env) {
  * Builds build/Release/dabarex.node in `root`, which holds native/.
  * @param compiler of {@link findCompiler}
  * @param onProgress called with `{ done, total }` in files, those that are up to date included
+ * @param jobs files compiled at a time
  * @param env `CXXFLAGS` and `LDFLAGS` come after our own flags
  * @returns how many files were `compiled`, and the `warnings` of the compiler
  * @throws Error with the compiler's output when a file does not compile
@@ -74,6 +75,7 @@ export async function compileAddon({
   arch = process.arch,
   env = process.env,
   force = false,
+  jobs = availableParallelism(),
   onProgress = () => undefined,
 }) {
   const objects = planObjects({ root, compiler, headers, arch, env });
@@ -85,7 +87,7 @@ export async function compileAddon({
   let done = objects.length - due.length;
   onProgress({ done, total });
   let warnings = '';
-  await inParallel(slowestFirst(due), availableParallelism(), async (object) => {
+  await inParallel(slowestFirst(due), jobs, async (object) => {
     warnings += await make(root, object, env);
     onProgress({ done: ++done, total });
   });

@@ -42,7 +42,7 @@ const program = `
   )};
   const progress = [];
   const onProgress = (each) => { progress.push(each); process.stderr.write('*'); };
-  const tools = { compiler: findCompiler(process.env), headers: findHeaders(process.env), arch: 'other' };
+  const tools = { compiler: findCompiler(process.env), headers: findHeaders(process.env), arch: 'other', jobs: 1 };
   compileAddon({ root: process.argv[1], ...tools, onProgress }).then(
     ({ compiled }) => console.log(JSON.stringify({ compiled, progress })),
     ({ message }) => console.log(JSON.stringify({ error: message, progress })),
@@ -70,7 +70,7 @@ beforeEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.skipIf(!hasCompiler)('the build of the addon', { timeout: 60_000 }, () => {
+describe.skipIf(!hasCompiler)('the build of the addon', { timeout: 120_000 }, () => {
   it('needs a compiler and nothing else, and counts its files', () => {
     const bin = join(folder, 'bin');
     mkdirSync(bin);
