@@ -56,6 +56,7 @@ export const ERROR_CODES = [
   'tokenizer_unsupported',
   'tokenizer_vocab_size',
   'training_diverged',
+  'usage_invalid',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -3,6 +3,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pc from 'picocolors';
 import { type NpmOptions, readNpmConfig } from '../storage/index.ts';
+import { toJsonLine } from './json.ts';
 
 /** Repeats of a signal within this time are one interruption: a terminal and npm may both deliver the same Ctrl-C. */
 const REPEAT_MS = 1000;
@@ -31,7 +32,7 @@ export interface CliContext {
   watchInterrupts(): void;
   /** Writes one line of result to standard output. */
   print(line?: string): void;
-  /** Writes one object as a line of JSON to standard output. */
+  /** Writes one object as a line of JSON to standard output, with keys as {@link toJsonLine} has them. */
   printJson(value: unknown): void;
 }
 
@@ -55,7 +56,7 @@ export function createContext(): CliContext {
     interrupted: controller.signal,
     watchInterrupts: () => watchSignals(controller),
     print: (line = '') => process.stdout.write(`${line}\n`),
-    printJson: (value) => process.stdout.write(`${JSON.stringify(value)}\n`),
+    printJson: (value) => process.stdout.write(toJsonLine(value)),
   };
 }
 

@@ -6,7 +6,7 @@ import { RunDirectory, type RunEventBody, type Stage } from '../runs/index.ts';
 import { type CliContext, isInterruption } from './context.ts';
 import { formatSeconds } from './output.ts';
 import { createProgressDisplay, type ProgressDisplay } from './progress.ts';
-import { type Recipe, recipeSchema } from './recipe.ts';
+import { type Recipe, recipeSchema, requireRunParts } from './recipe.ts';
 
 export interface RunSession {
   readonly context: CliContext;
@@ -30,7 +30,8 @@ export interface RunSession {
 /**
  * Opens the run of a recipe and works on it: events say how it began and ended, the lock and the terminal are given
  * back whatever happens.
- * @throws run_locked, run_recipe_differs, and what `work` throws
+ * @throws config_invalid for a recipe that is no whole run, before anything is made; run_locked, run_recipe_differs; and what
+ *   `work` throws
  */
 export async function withRun<T>(
   recipe: Recipe,
@@ -38,6 +39,7 @@ export async function withRun<T>(
   context: CliContext,
   work: (session: RunSession) => Promise<T>,
 ): Promise<T> {
+  requireRunParts(recipe);
   const plain = JSON.parse(JSON.stringify(recipe));
   const options = { runsDir: context.runsDir, name: recipe.name, recipe: plain, now: context.now };
   const mayDiffer = hasTrained(context, recipe) ? ['serve', 'evaluate'] : Object.keys(recipeSchema.shape);
@@ -107,6 +109,7 @@ function createSession(
     };
     try {
       const result = await doWork(beginStage);
+      display.stop();
       if (started === undefined || context.interrupted.aborted) return result;
       const seconds = (context.now() - started) / 1000;
       record({ type: 'stage_completed', stage, seconds });

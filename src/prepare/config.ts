@@ -24,7 +24,7 @@ export const sourceConfigSchema = z.strictObject({
 });
 
 export const heldOutConfigSchema = z.discriminatedUnion('kind', [
-  /** whole documents whose hash falls below the fraction, per source */
+  /** of each source the documents with the smallest hashes, up to this share of its bytes */
   z.strictObject({ kind: z.literal('hash'), fraction: z.number().gt(0).lt(0.5).default(0.02) }),
   /** the last part of each source by characters, as in character-level benchmarks */
   z.strictObject({ kind: z.literal('tail'), fraction: z.number().gt(0).lt(0.5).default(0.1) }),

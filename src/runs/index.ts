@@ -22,5 +22,6 @@ export {
   readStatus,
 } from './read.ts';
 export { listRuns, type RunSummary, RunsReader } from './reader.ts';
+export { findRun, removeRun } from './remove.ts';
 export type { RunProgress, RunState, RunStatus, StageStatus } from './status.ts';
 export type { EventsPage, MetricsPage, RunDetail, RunListEntry } from './wire.ts';

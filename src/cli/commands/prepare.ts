@@ -29,7 +29,7 @@ export function prepareCommand(context: CliContext): Command {
     .addHelpText(
       'after',
       examples([
-        ['dabarex prepare recipes/quickstart.yaml', 'into the cache'],
+        ['dabarex prepare quickstart', 'into the cache'],
         ['dabarex prepare quickstart --out corpus', 'into corpus/documents'],
       ]),
     )

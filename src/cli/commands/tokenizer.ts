@@ -26,7 +26,7 @@ export function tokenizerCommand(context: CliContext): Command {
     .addHelpText(
       'after',
       examples([
-        ['dabarex tokenizer train recipes/quickstart.yaml', 'into tokenizer.json'],
+        ['dabarex tokenizer train quickstart', 'into tokenizer.json'],
         ['dabarex tokenizer train quickstart --set tokenizer.vocabSize=4096', 'a smaller one'],
       ]),
     )
