@@ -5,30 +5,30 @@ namespace {
 // Matrices to pack: their sizes, and the bytes they take.
 struct Packing {
   Size k, n, groups;
-  bool bf16;
+  Format format;
   Size size_bytes;
 };
 
 // A set of instructions rounds k and n up by less than this.
-const Size most_padding(256);
+const Size most_padding(512);
 
-// Arguments i..i+3: k, n, groups, bf16.
+// Arguments i..i+3: k, n, groups, format.
 Packing packing_at(const Arguments& a, const KernelTable& table, int i) {
   const Size k = a.size(i, "k"), n = a.size(i + 1, "n"), groups = a.size(i + 2, "groups");
-  const bool bf16 = a.flag(i + 3);
+  const Format format = static_cast<Format>(int64_t{a.size(i + 3, "format", static_cast<int>(Format::int8_weights))});
   (k + most_padding) * (n + most_padding) * groups * Size(4);  // or the set's own sum could wrap around
-  return {k, n, groups, bf16, Size(table.matrix.packed_bytes(k, n, groups, bf16))};
+  return {k, n, groups, format, Size(table.matrix.packed_bytes(k, n, groups, format))};
 }
 
-// (k, n, groups, bf16) -> bytes
+// (k, n, groups, format) -> bytes
 napi_value packed_bytes(Arguments& a, const KernelTable& table) {
   return a.result(static_cast<double>(packing_at(a, table, 0).size_bytes));
 }
 
-// Arguments i..i+4: data, k, n, groups, bf16.
+// Arguments i..i+4: data, k, n, groups, format.
 Packing packed_at(Arguments& a, const KernelTable& table, int i, PackedMatrix* packed) {
   const Packing p = packing_at(a, table, i + 1);
-  *packed = {p.k, p.n, p.groups, p.bf16, a.f32(i, "packed", Size(p.size_bytes / 4))};
+  *packed = {p.k, p.n, p.groups, p.format, a.f32(i, "packed", Size(p.size_bytes / 4))};
   return p;
 }
 

@@ -86,11 +86,16 @@ struct OptimizerTable {
   void (*adamw)(float* param, float* m, float* v, const float* grad, int64_t length, const AdamW& options);
 };
 
+// How a packed matrix is kept. With f32 and bf16 both operands of a product have that precision; with the others only the
+// weights lose bits. Numbers as in src/tensor/native/matrix.ts.
+enum class Format : int { f32, bf16, bf16_weights, int8_weights };
+static inline bool weights_only(Format format) { return format == Format::bf16_weights || format == Format::int8_weights; }
+
 // `groups` matrices of k x n in panels of columns: [group][panel][k (pairs for bf16)][column]. On sets without bf16
-// hardware a bf16 matrix holds rounded floats.
+// hardware a bf16 matrix holds rounded floats. The layout of the formats for weights only: kernels/weights.cc.
 struct PackedMatrix {
   int64_t k, n, groups;
-  bool bf16;
+  Format format;
   void* data;
 };
 
@@ -100,7 +105,7 @@ struct GemmShape {
 };
 
 struct MatrixTable {
-  int64_t (*packed_bytes)(int64_t k, int64_t n, int64_t groups, bool bf16);
+  int64_t (*packed_bytes)(int64_t k, int64_t n, int64_t groups, Format format);
   void (*pack)(const PackedMatrix& packed, const float* source, bool transposed);
   // For every group g: c[rows g, n] (+)= a[rows g, k] * B_g; rows g = offsets[g]..offsets[g+1].
   void (*grouped_gemm_packed)(float* c, const float* a, const PackedMatrix& b, const int32_t* offsets, bool accumulate);

@@ -7,6 +7,7 @@
 #include "operands.h"
 #include "pool.h"
 #include "tile.h"
+#include "weights.h"
 
 namespace ISA_NS {
 namespace {
@@ -176,12 +177,11 @@ void gemm_transposed_with(float* c, const float* a, const float* b, const int32_
   });
 }
 
-int64_t packed_bytes(int64_t k, int64_t n, int64_t groups, bool bf16) {
+int64_t packed_bytes(int64_t k, int64_t n, int64_t groups, Format format) {
+  if (weights_only(format)) return weights_bytes(k, n, groups, format);
   int64_t elements = k;
 #if ISA_HAS_BF16
-  if (bf16) elements = ceil_div(k, 2);
-#else
-  (void)bf16;
+  if (format == Format::bf16) elements = ceil_div(k, 2);
 #endif
   return groups * ceil_div(n, kPanel) * elements * kPanel * 4;
 }
@@ -196,11 +196,13 @@ int64_t packed_bytes(int64_t k, int64_t n, int64_t groups, bool bf16) {
 #endif
 
 void pack(const PackedMatrix& packed, const float* source, bool transposed) {
-  WITH_PRECISION(packed.bf16, pack_with, packed, source, transposed)
+  if (weights_only(packed.format)) return pack_weights(packed, source, transposed);
+  WITH_PRECISION(packed.format == Format::bf16, pack_with, packed, source, transposed)
 }
 
 void grouped_gemm_packed(float* c, const float* a, const PackedMatrix& b, const int32_t* offsets, bool accumulate) {
-  WITH_PRECISION(b.bf16, gemm_packed_with, c, a, b, offsets, accumulate)
+  if (weights_only(b.format)) return multiply_weights(c, a, b, offsets, accumulate);
+  WITH_PRECISION(b.format == Format::bf16, gemm_packed_with, c, a, b, offsets, accumulate)
 }
 
 void grouped_gemm_transposed(float* c, const float* a, const float* b, const int32_t* offsets, int64_t groups,
@@ -216,10 +218,11 @@ void gemm(float* c, const float* a, const float* b, const GemmShape& shape) {
     grouped_gemm_transposed(c, a, b, offsets, 1, m, n, shape.bf16, shape.accumulate);
     return;
   }
-  const int64_t panel_bytes = packed_bytes(k, n, 1, shape.bf16);
+  const Format format = shape.bf16 ? Format::bf16 : Format::f32;
+  const int64_t panel_bytes = packed_bytes(k, n, 1, format);
   const int64_t turned_bytes = shape.trans_a ? m * k * 4 : 0;
   char* scratch = static_cast<char*>(memory::scratch(Slot::shared, panel_bytes + turned_bytes));
-  const PackedMatrix packed{k, n, 1, shape.bf16, scratch};
+  const PackedMatrix packed{k, n, 1, format, scratch};
   pack(packed, b, shape.trans_b);
   if (shape.trans_a) {
     float* turned = reinterpret_cast<float*>(scratch + panel_bytes);

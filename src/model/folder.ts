@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError, writeFileAtomic } from '../base/index.ts';
 import { checkTensors, readSafetensors, verifyChecksums, writeSafetensors } from '../checkpoint/index.ts';
-import { createKernels, type Precision, resolvePrecision } from '../tensor/index.ts';
+import { createKernels, type PackedFormat, type Precision, resolvePrecision } from '../tensor/index.ts';
 import { loadTokenizer, saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import type { ModelConfig } from './config.ts';
 import {
@@ -19,9 +19,20 @@ import { Transformer } from './transformer.ts';
 
 const WEIGHTS = 'model.safetensors';
 
+const FORMATS = { f32: 'f32', bf16: 'bf16-weights', int8: 'int8-weights' } as const satisfies Record<
+  WeightKind,
+  PackedFormat
+>;
+
+/** How weights may be kept for inference: every bit, rounded to bf16, or int8 with a scale per column and 256 rows. */
+export const WEIGHT_KINDS = ['f32', 'bf16', 'int8'] as const;
+export type WeightKind = (typeof WEIGHT_KINDS)[number];
+
 export interface LoadModelOptions {
   readonly threads: number;
   readonly precision: Precision | 'auto';
+  /** default: as `precision` says. With it, activations stay in f32. */
+  readonly weights?: WeightKind;
 }
 
 export interface LoadedModel {
@@ -36,8 +47,9 @@ export interface LoadedModel {
 export function loadModelFolder(dir: string, options: LoadModelOptions): LoadedModel {
   const config = readModelConfig(dir);
   const kernels = createKernels({ threads: options.threads });
-  const precision = resolvePrecision(kernels, options.precision);
-  const model = new Transformer(config, kernels, { precision, trainable: false });
+  const format = options.weights === undefined ? undefined : FORMATS[options.weights];
+  const precision = format === undefined ? resolvePrecision(kernels, options.precision) : 'f32';
+  const model = new Transformer(config, kernels, { precision, format, trainable: false });
   verifyChecksums(dir, [WEIGHTS]);
   readWeights(model, join(dir, WEIGHTS));
   return { model, tokenizer: loadTokenizer(join(dir, 'tokenizer.json')) };

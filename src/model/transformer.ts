@@ -20,6 +20,7 @@ import {
   type FloatType,
   type Kernels,
   linear,
+  type PackedFormat,
   PackedWeight,
   type Parameter,
   ParameterStore,
@@ -36,6 +37,8 @@ import { headDimOf, type ModelConfig } from './config.ts';
 
 export interface TransformerOptions {
   readonly precision: Precision;
+  /** how weights are kept; default: as `precision` says. Formats for weights only are for inference. */
+  readonly format?: PackedFormat;
   /** with gradients and initial weights drawn from `seed`, or for inference with weights still to be loaded */
   readonly trainable: boolean;
   readonly seed?: number;
@@ -88,20 +91,21 @@ export class Transformer {
   private readonly rope: RopeTable;
 
   constructor(config: ModelConfig, kernels: Kernels, options: TransformerOptions) {
-    const { precision, trainable, floatType } = options;
+    const { precision, format = precision, trainable, floatType } = options;
     const { dModel, vocabSize, numLayers } = config;
     this.config = config;
     this.kernels = kernels;
     this.store = new ParameterStore(kernels, { trainable, floatType });
     const tableInit = { kind: 'normal', std: config.initStd ?? 1 / Math.sqrt(dModel) } as const;
     this.table = this.store.create('embedding', [vocabSize, dModel], tableInit, true);
-    this.blocks = Array.from({ length: numLayers }, (_, i) => createBlock(this.store, config, i, precision));
+    const precisions = { precision, format };
+    this.blocks = Array.from({ length: numLayers }, (_, i) => createBlock(this.store, config, i, precisions));
     this.finalNorm = new Norm(this.store, 'norm_f', dModel, 'layernorm');
     const headInit = { kind: 'normal', std: stdOf(config, dModel) } as const;
     const head = config.tieEmbeddings
       ? this.table
       : this.store.create('head', [vocabSize, dModel], headInit, true);
-    this.head = new PackedWeight(head.tensor, precision);
+    this.head = new PackedWeight(head.tensor, format);
     const ropeArena = new Arena(kernels, { kind: 'constants', floatType, blockBytes: 1 << 16 });
     this.rope = ropeTable(config.maxSeqLen, headDimOf(config), config.ropeTheta, (n) => ropeArena.floats(n));
     if (options.seed !== undefined) this.store.initialize(options.seed);
@@ -184,7 +188,12 @@ function forwardBlock(
   return { ...output, y: residualAdd(tape, mixed, output.y) };
 }
 
-function createBlock(store: ParameterStore, config: ModelConfig, layer: number, precision: Precision): Block {
+function createBlock(
+  store: ParameterStore,
+  config: ModelConfig,
+  layer: number,
+  precisions: { readonly precision: Precision; readonly format: PackedFormat },
+): Block {
   const { dModel, numHeads: heads, kvHeads, ffn, numLayers } = config;
   const headDim = headDimOf(config);
   const depthScale = 1 / Math.sqrt(2 * numLayers);
@@ -200,7 +209,7 @@ function createBlock(store: ParameterStore, config: ModelConfig, layer: number, 
       clip: config.clipQkv ?? 0,
       std,
       outStd: stdOf(config, heads * headDim) * depthScale,
-      precision,
+      ...precisions,
     }),
     norm2: new Norm(store, `${name}.norm_2`, dModel, 'layernorm'),
     experts: new Experts(store, `${name}.experts`, {
@@ -208,7 +217,7 @@ function createBlock(store: ParameterStore, config: ModelConfig, layer: number, 
       dModel,
       std,
       outStd: stdOf(config, ffn.hidden) * depthScale,
-      precision,
+      format: precisions.format,
     }),
   };
 }

@@ -5,6 +5,7 @@
 import {
   attention,
   type FloatArray,
+  type PackedFormat,
   type ParameterStore,
   type Precision,
   type RopeTable,
@@ -24,6 +25,8 @@ export interface AttentionConfig {
   /** initial standard deviation of the output projection */
   readonly outStd: number;
   readonly precision: Precision;
+  /** of the weights */
+  readonly format: PackedFormat;
 }
 
 /** Rows that attend each other within their documents: training and evaluation. */
@@ -57,15 +60,15 @@ export class Attention {
   private readonly config: AttentionConfig;
 
   constructor(store: ParameterStore, name: string, config: AttentionConfig) {
-    const { dModel, heads, kvHeads, headDim, std, outStd, precision } = config;
+    const { dModel, heads, kvHeads, headDim, std, outStd, format } = config;
     const outputs = (heads + 2 * kvHeads) * headDim;
     this.config = config;
-    this.qkv = new Linear(store, `${name}.qkv`, { inputs: dModel, outputs, std, precision });
+    this.qkv = new Linear(store, `${name}.qkv`, { inputs: dModel, outputs, std, format });
     this.out = new Linear(store, `${name}.out`, {
       inputs: heads * headDim,
       outputs: dModel,
       std: outStd,
-      precision,
+      format,
     });
   }
 

@@ -10,10 +10,10 @@ import {
   glu,
   groupedLinear,
   linear,
+  type PackedFormat,
   PackedWeight,
   type Parameter,
   type ParameterStore,
-  type Precision,
   planDispatch,
   route,
   type Tape,
@@ -31,7 +31,7 @@ export interface ExpertsConfig {
   readonly std: number;
   /** initial standard deviation of the down projection */
   readonly outStd: number;
-  readonly precision: Precision;
+  readonly format: PackedFormat;
 }
 
 export interface ExpertsOutput {
@@ -54,8 +54,8 @@ export class Experts {
   private readonly downPacked: PackedWeight;
 
   constructor(store: ParameterStore, name: string, config: ExpertsConfig) {
-    const { dModel, hidden, numExperts, std, outStd, precision } = config;
-    const router = { inputs: dModel, outputs: numExperts, std, precision: 'f32' as const };
+    const { dModel, hidden, numExperts, std, outStd, format } = config;
+    const router = { inputs: dModel, outputs: numExperts, std, format: 'f32' as const };
     this.config = config;
     this.router = new Linear(store, `${name}.router`, router);
     const gateUpShape = [numExperts, 2 * hidden, dModel];
@@ -66,8 +66,8 @@ export class Experts {
       { kind: 'normal', std: outStd },
       true,
     );
-    this.gateUpPacked = new PackedWeight(this.gateUp.tensor, precision);
-    this.downPacked = new PackedWeight(this.down.tensor, precision, 'in-out');
+    this.gateUpPacked = new PackedWeight(this.gateUp.tensor, format);
+    this.downPacked = new PackedWeight(this.down.tensor, format, 'in-out');
   }
 
   /** x [R, D]; `balanceWeight` and `gradScale` as in {@link route}. */

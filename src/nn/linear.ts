@@ -1,10 +1,10 @@
 /** A matrix product with a trained weight [outputs, inputs], no bias. */
 import {
   linear,
+  type PackedFormat,
   PackedWeight,
   type Parameter,
   type ParameterStore,
-  type Precision,
   type Tape,
   type Tensor,
 } from '../tensor/index.ts';
@@ -14,7 +14,7 @@ export interface LinearOptions {
   readonly outputs: number;
   /** standard deviation of the initial weights */
   readonly std: number;
-  readonly precision: Precision;
+  readonly format: PackedFormat;
 }
 
 export class Linear {
@@ -22,9 +22,9 @@ export class Linear {
   readonly packed: PackedWeight;
 
   constructor(store: ParameterStore, name: string, options: LinearOptions) {
-    const { inputs, outputs, std, precision } = options;
+    const { inputs, outputs, std, format } = options;
     this.weight = store.create(name, [outputs, inputs], { kind: 'normal', std }, true);
-    this.packed = new PackedWeight(this.weight.tensor, precision);
+    this.packed = new PackedWeight(this.weight.tensor, format);
   }
 
   /** [.., inputs] -> [.., outputs] */

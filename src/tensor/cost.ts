@@ -11,6 +11,7 @@ import type {
   FloatArray,
   LossKernels,
   MatrixKernels,
+  PackedFormat,
   PackedMatrix,
   Precision,
   RoutingKernels,
@@ -25,8 +26,8 @@ export type ComputeKernels = Omit<MatrixKernels, 'createPacked'> &
   ElementwiseKernels;
 export type KernelName = keyof ComputeKernels;
 
-/** Bytes of one packed element: 2 for bf16 on bf16 hardware, else 4. */
-export type PackedBytes = (precision: Precision) => number;
+/** Bytes of one packed element: for bf16 they depend on the hardware. */
+export type PackedBytes = (format: PackedFormat) => number;
 
 type CostTable = {
   readonly [N in KernelName]: (args: Parameters<ComputeKernels[N]>, packedBytes: PackedBytes) => Cost;
@@ -35,19 +36,28 @@ type CostTable = {
 type Operand = { readonly byteLength: number } | null;
 
 /** Bytes of the weights of all groups of a packed matrix. */
-export function packedSizeBytes({ k, n, groups, precision }: PackedMatrix, packedBytes: PackedBytes): number {
-  return groups * k * n * packedBytes(precision);
+export function packedSizeBytes({ k, n, groups, format }: PackedMatrix, packedBytes: PackedBytes): number {
+  return groups * k * n * packedBytes(format);
+}
+
+/** Of the products with a packed matrix: weights kept in fewer bits are multiplied in f32. */
+function precisionOf({ format }: PackedMatrix): Precision {
+  return format === 'bf16' ? 'bf16' : 'f32';
 }
 
 export const COSTS: CostTable = {
   pack: ([packed, source], element) => moves(source.byteLength + packedSizeBytes(packed, element)),
   gemmPacked: ([c, a, b, m, accumulate], element) =>
-    product(2 * m * b.n * b.k, b.precision, added(c, accumulate) + sizeOf(a) + packedSizeBytes(b, element)),
+    product(
+      2 * m * b.n * b.k,
+      precisionOf(b),
+      added(c, accumulate) + sizeOf(a) + packedSizeBytes(b, element),
+    ),
   groupedGemmPacked: ([c, a, b, offsets, accumulate], element) => {
     const { rows, filled } = groupsOf(offsets);
-    const weights = filled * b.k * b.n * element(b.precision);
+    const weights = filled * b.k * b.n * element(b.format);
     const bytes = added(c, accumulate) + sizeOf(a, offsets) + weights;
-    return product(2 * rows * b.n * b.k, b.precision, bytes);
+    return product(2 * rows * b.n * b.k, precisionOf(b), bytes);
   },
   gemm: ([c, a, b, { m, n, k, accumulate, precision = 'f32' }]) =>
     product(2 * m * n * k, precision, added(c, accumulate) + sizeOf(a, b)),

@@ -46,12 +46,24 @@ export interface AttentionShape {
   readonly headDim: number;
 }
 
+/**
+ * How a packed matrix is kept. `f32` and `bf16`: products have that {@link Precision}. For inference, where reading the
+ * weights is the work, the others keep weights in fewer bits and activations in f32: `bf16-weights` rounded to 16 bits,
+ * `int8-weights` to 8 bits with one scale per column and {@link INT8_BLOCK} rows of B: scale = max |b| / 127, the
+ * integer nearest (ties to even) to b · 127 / max |b|.
+ */
+export const PACKED_FORMATS = ['f32', 'bf16', 'bf16-weights', 'int8-weights'] as const;
+export type PackedFormat = (typeof PACKED_FORMATS)[number];
+
+/** rows of B that share a scale in `int8-weights` */
+export const INT8_BLOCK = 256;
+
 /** `groups` weight matrices B of `k` x `n`, rearranged by {@link Kernels.pack} for fast products. Opaque otherwise. */
 export interface PackedMatrix {
   readonly k: number;
   readonly n: number;
   readonly groups: number;
-  readonly precision: Precision;
+  readonly format: PackedFormat;
 }
 
 /** Sizes and forms of a plain product; leading dimensions default to the dense ones. */
@@ -90,7 +102,7 @@ export interface Kernels
     ElementwiseKernels {}
 
 export interface MatrixKernels {
-  createPacked(k: number, n: number, groups: number, precision: Precision): PackedMatrix;
+  createPacked(k: number, n: number, groups: number, format: PackedFormat): PackedMatrix;
   /** Rearranges `source` [groups, k, n] (or [groups, n, k] when `transposed`) into `packed`. */
   pack(packed: PackedMatrix, source: FloatArray, transposed: boolean): void;
   /** c[m, n] (+)= a[m, k] · B, B of one group. */

@@ -1,13 +1,16 @@
 /** Kernels that tell a tracer of every call: when it began and ended, and what it had to do. */
 import { COSTS, type KernelName, type PackedBytes, packedSizeBytes } from './cost.ts';
-import type { Kernels, Precision } from './kernels.ts';
+import { INT8_BLOCK, type Kernels, type PackedFormat } from './kernels.ts';
 import type { Cost, Tracer } from './tracer.ts';
 
 /** The same kernels, results and all; tapes, arenas and trainers made with them tell `tracer` what they do, too. */
 export function profiledKernels(kernels: Kernels, tracer: Tracer): Kernels {
-  const packedBytes: PackedBytes = (precision) => (precision === 'bf16' && kernels.hasFastBf16 ? 2 : 4);
-  const createPacked = (k: number, n: number, groups: number, precision: Precision) => {
-    const packed = kernels.createPacked(k, n, groups, precision);
+  const packedBytes: PackedBytes = (format) => {
+    if (format === 'int8-weights') return 1 + 4 / INT8_BLOCK;
+    return format === 'bf16-weights' || (format === 'bf16' && kernels.hasFastBf16) ? 2 : 4;
+  };
+  const createPacked = (k: number, n: number, groups: number, format: PackedFormat) => {
+    const packed = kernels.createPacked(k, n, groups, format);
     tracer.memoryTaken(packed, 'packed', packedSizeBytes(packed, packedBytes));
     return packed;
   };

@@ -1,7 +1,7 @@
 /** Products of all forms against the reference, and one row alone against the same row among many. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Kernels, Precision } from '../kernels.ts';
+import { type Kernels, PACKED_FORMATS, type PackedFormat, type Precision } from '../kernels.ts';
 import { createReferenceKernels } from '../reference/index.ts';
 import { compareKernels, copyOf, expectSameBits, F32_ROUNDING, Inputs } from './compare.suite.ts';
 
@@ -33,16 +33,16 @@ const shapesOf = (stretch: number) => ({
 function checkGrouped(
   kernels: Kernels,
   sizes: { m: number; n: number; k: number; groups: number; seed: number },
-  options: { accumulate: boolean; precision: Precision; transposed: boolean },
+  options: { accumulate: boolean; format: PackedFormat; transposed: boolean },
 ): void {
   const { n, k, groups } = sizes;
-  const { accumulate, precision, transposed } = options;
+  const { accumulate, format, transposed } = options;
   const inputs = new Inputs(sizes.seed);
   const offsets = groups === 1 ? Int32Array.of(0, sizes.m) : randomOffsets(inputs, sizes.m, groups);
   const rows = offsets[groups];
   const [a, b, c] = [inputs.normal(rows * k), inputs.normal(groups * k * n), inputs.normal(rows * n)];
   const run = (by: Kernels, left: Float32Array, right: Float32Array, start: Float32Array) => {
-    const packed = by.createPacked(k, n, groups, precision);
+    const packed = by.createPacked(k, n, groups, format);
     by.pack(packed, right, transposed);
     const out = copyOf(start);
     if (groups === 1) by.gemmPacked(out, left, packed, rows, accumulate);
@@ -97,10 +97,16 @@ export function describeMatrix(create: () => Kernels, stretch: number): void {
     it('multiplies packed matrices, of one group or several', () => {
       const kernels = create();
       fc.assert(
-        fc.property(fc.record({ ...shapes, groups, transposed: fc.boolean() }), (p) => {
-          checkGrouped(kernels, p, p);
-        }),
-        { numRuns: 60 },
+        fc.property(
+          fc.record({
+            ...shapes,
+            groups,
+            format: fc.constantFrom(...PACKED_FORMATS),
+            transposed: fc.boolean(),
+          }),
+          (p) => checkGrouped(kernels, p, p),
+        ),
+        { numRuns: 100 },
       );
     });
 
@@ -124,11 +130,17 @@ export function describeMatrix(create: () => Kernels, stretch: number): void {
       );
     });
 
+    it.each(PACKED_FORMATS)('multiplies packed matrices of sizes beyond every block, as %s', (format) => {
+      const kernels = create();
+      const options = { accumulate: true, format };
+      checkGrouped(kernels, { m: 1, n: 150, k: 1037, groups: 1, seed: 0 }, { ...options, transposed: true });
+      checkGrouped(kernels, { m: 70, n: 150, k: 1037, groups: 1, seed: 1 }, { ...options, transposed: true });
+      checkGrouped(kernels, { m: 200, n: 50, k: 600, groups: 7, seed: 2 }, { ...options, transposed: false });
+    });
+
     it.each(PRECISIONS)('multiplies sizes beyond every block, in %s', (precision) => {
       const kernels = create();
       const options = { accumulate: true, precision };
-      checkGrouped(kernels, { m: 70, n: 150, k: 1037, groups: 1, seed: 1 }, { ...options, transposed: true });
-      checkGrouped(kernels, { m: 200, n: 50, k: 600, groups: 7, seed: 2 }, { ...options, transposed: false });
       checkTransposed(kernels, { m: 1100, n: 45, k: 57, groups: 3, seed: 3 }, options);
       for (const [transA, transB] of [
         [false, true],
@@ -138,12 +150,12 @@ export function describeMatrix(create: () => Kernels, stretch: number): void {
       }
     });
 
-    it.each(PRECISIONS)('computes one row as it does among 512, to the bit, in %s', (precision) => {
+    it.each(PACKED_FORMATS)('computes one row as it does among 512, to the bit, as %s', (format) => {
       const kernels = create();
-      const [k, n, m] = [203, 90, 512];
+      const [k, n, m] = [603, 90, 512];
       const inputs = new Inputs(7);
       const a = inputs.normal(m * k);
-      const packed = kernels.createPacked(k, n, 1, precision);
+      const packed = kernels.createPacked(k, n, 1, format);
       kernels.pack(packed, inputs.normal(k * n), false);
       const c = new Float32Array(m * n);
       kernels.gemmPacked(c, a, packed, m);

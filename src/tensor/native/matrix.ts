@@ -1,15 +1,22 @@
 /** Products of the addon (native/kernels/matrix.cc). Packed matrices belong to the instruction set that packed them. */
-import type { FloatArray, MatrixKernels, PackedMatrix, Precision } from '../kernels.ts';
+import {
+  type FloatArray,
+  type MatrixKernels,
+  PACKED_FORMATS,
+  type PackedFormat,
+  type PackedMatrix,
+} from '../kernels.ts';
 import { allocateMemory, methodsOf, type NativeMethods } from './addon.ts';
 
 interface NativePacked extends PackedMatrix {
   readonly data: Float32Array;
 }
 
-type PackedArguments = [data: Float32Array, k: number, n: number, groups: number, bf16: boolean];
+/** `format` is a place in {@link PACKED_FORMATS}, as native/kernels.h numbers them. */
+type PackedArguments = [data: Float32Array, k: number, n: number, groups: number, format: number];
 
 interface Methods {
-  packedBytes(k: number, n: number, groups: number, bf16: boolean): number;
+  packedBytes(k: number, n: number, groups: number, format: number): number;
   pack(...args: [...PackedArguments, source: FloatArray, transposed: boolean]): void;
   gemmPacked(
     c: FloatArray,
@@ -46,9 +53,9 @@ interface Methods {
 export function matrixKernels(methods: NativeMethods): MatrixKernels {
   const native = methodsOf<Methods>(methods);
   return {
-    createPacked(k: number, n: number, groups: number, precision: Precision): NativePacked {
-      const sizeBytes = native.packedBytes(k, n, groups, precision === 'bf16');
-      return { k, n, groups, precision, data: new Float32Array(allocateMemory(methods, sizeBytes)) };
+    createPacked(k: number, n: number, groups: number, format: PackedFormat): NativePacked {
+      const sizeBytes = native.packedBytes(k, n, groups, PACKED_FORMATS.indexOf(format));
+      return { k, n, groups, format, data: new Float32Array(allocateMemory(methods, sizeBytes)) };
     },
     pack: (packed, source, transposed) => native.pack(...argumentsOf(packed), source, transposed),
     gemmPacked: (c, a, b, m, accumulate = false) => native.gemmPacked(c, a, ...argumentsOf(b), m, accumulate),
@@ -83,6 +90,6 @@ export function matrixKernels(methods: NativeMethods): MatrixKernels {
 }
 
 function argumentsOf(packed: PackedMatrix): PackedArguments {
-  const { data, k, n, groups, precision } = packed as NativePacked;
-  return [data, k, n, groups, precision === 'bf16'];
+  const { data, k, n, groups, format } = packed as NativePacked;
+  return [data, k, n, groups, PACKED_FORMATS.indexOf(format)];
 }

@@ -3,7 +3,7 @@
  * Legend: R rows, K inputs, N outputs, G groups (experts), S rows sorted by group.
  */
 import { assert } from '../../base/index.ts';
-import type { Kernels, PackedMatrix, Precision } from '../kernels.ts';
+import type { Kernels, PackedFormat, PackedMatrix, Precision } from '../kernels.ts';
 import type { Tape } from '../tape.ts';
 import { asMatrix, type Tensor } from '../tensor.ts';
 
@@ -13,7 +13,7 @@ export type WeightLayout = 'out-in' | 'in-out';
 /** A weight [N, K], [K, N] or, grouped, [G, N, K], [G, K, N], with its packed copies. */
 export class PackedWeight {
   readonly tensor: Tensor;
-  readonly precision: Precision;
+  readonly format: PackedFormat;
   readonly layout: WeightLayout;
   readonly groups: number;
   readonly inputs: number;
@@ -23,19 +23,27 @@ export class PackedWeight {
   private forwardVersion = -1;
   private backwardVersion = -1;
 
-  constructor(tensor: Tensor, precision: Precision, layout: WeightLayout = 'out-in') {
+  /** `format`: one for weights only serves inference; there is no backward pass with it. */
+  constructor(tensor: Tensor, format: PackedFormat, layout: WeightLayout = 'out-in') {
     const [rows, columns] = tensor.shape.slice(-2) as [number, number];
     this.tensor = tensor;
-    this.precision = precision;
+    this.format = format;
     this.layout = layout;
     this.groups = tensor.shape.length === 3 ? tensor.shape[0]! : 1;
     this.inputs = layout === 'out-in' ? columns : rows;
     this.outputs = layout === 'out-in' ? rows : columns;
   }
 
+  /** Of the products of the backward pass. */
+  get precision(): Precision {
+    const { format } = this;
+    assert(format === 'f32' || format === 'bf16', `weights kept as ${format} cannot be trained`);
+    return format;
+  }
+
   /** B of y = x · B, [K, N]. */
   forward(kernels: Kernels): PackedMatrix {
-    this.forwardPack ??= kernels.createPacked(this.inputs, this.outputs, this.groups, this.precision);
+    this.forwardPack ??= kernels.createPacked(this.inputs, this.outputs, this.groups, this.format);
     if (this.forwardVersion !== this.tensor.version) {
       kernels.pack(this.forwardPack, this.tensor.data, this.layout === 'out-in');
       this.forwardVersion = this.tensor.version;
@@ -45,7 +53,7 @@ export class PackedWeight {
 
   /** B of dx = dy · B, [N, K]. */
   backward(kernels: Kernels): PackedMatrix {
-    this.backwardPack ??= kernels.createPacked(this.outputs, this.inputs, this.groups, this.precision);
+    this.backwardPack ??= kernels.createPacked(this.outputs, this.inputs, this.groups, this.format);
     if (this.backwardVersion !== this.tensor.version) {
       kernels.pack(this.backwardPack, this.tensor.data, this.layout === 'in-out');
       this.backwardVersion = this.tensor.version;
@@ -59,7 +67,7 @@ export function linear(tape: Tape, x: Tensor, weight: PackedWeight): Tensor {
   const { rows, dim } = asMatrix(x);
   assert(dim === weight.inputs, `linear: rows of ${dim} against a weight for ${weight.inputs}`);
   const { kernels } = tape;
-  const { inputs: k, outputs: n, precision } = weight;
+  const { inputs: k, outputs: n } = weight;
   const y = tape.output([...x.shape.slice(0, -1), n], x, weight.tensor);
   kernels.gemmPacked(y.data, x.data, weight.forward(kernels), rows);
   tape.record(y, (dy) => {
@@ -67,7 +75,7 @@ export function linear(tape: Tape, x: Tensor, weight: PackedWeight): Tensor {
     if (dx) kernels.gemmPacked(dx.grad, dy, weight.backward(kernels), rows, dx.accumulate);
     const dw = tape.gradOf(weight.tensor);
     if (!dw) return;
-    const options = { k: rows, transA: true, accumulate: dw.accumulate, precision };
+    const options = { k: rows, transA: true, accumulate: dw.accumulate, precision: weight.precision };
     if (weight.layout === 'out-in') kernels.gemm(dw.grad, dy, x.data, { m: n, n: k, ...options });
     else kernels.gemm(dw.grad, x.data, dy, { m: k, n, ...options });
   });
@@ -79,7 +87,7 @@ export function groupedLinear(tape: Tape, x: Tensor, weight: PackedWeight, offse
   const { rows, dim } = asMatrix(x);
   assert(dim === weight.inputs, `groupedLinear: rows of ${dim} against weights for ${weight.inputs}`);
   const { kernels } = tape;
-  const { inputs: k, outputs: n, precision } = weight;
+  const { inputs: k, outputs: n } = weight;
   const y = tape.output([rows, n], x, weight.tensor);
   kernels.groupedGemmPacked(y.data, x.data, weight.forward(kernels), offsets);
   tape.record(y, (dy) => {
@@ -88,6 +96,7 @@ export function groupedLinear(tape: Tape, x: Tensor, weight: PackedWeight, offse
     const dw = tape.gradOf(weight.tensor);
     if (!dw) return;
     const { grad, accumulate } = dw;
+    const { precision } = weight;
     if (weight.layout === 'out-in') {
       kernels.groupedGemmTransposed(grad, dy, x.data, offsets, n, k, precision, accumulate);
     } else {

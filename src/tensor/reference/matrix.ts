@@ -4,38 +4,46 @@
  * Source: the GEMM of the BLAS (Dongarra et al. 1990); grouped over uneven row ranges as in MegaBlocks (Gale et al. 2022).
  */
 import { assert } from '../../base/index.ts';
-import type { FloatArray, GemmOptions, MatrixKernels, PackedMatrix, Precision } from '../kernels.ts';
+import {
+  type FloatArray,
+  type GemmOptions,
+  INT8_BLOCK,
+  type MatrixKernels,
+  type PackedFormat,
+  type PackedMatrix,
+  type Precision,
+} from '../kernels.ts';
 import { asOperand } from './bf16.ts';
 import { checkLength, checkOffsets, checkSize } from './lengths.ts';
 
-/** "Packing" here is only a copy as [groups, k, n] with the operand rounded. */
+/** "Packing" here is only a copy as [groups, k, n] with the weights rounded. */
 class ReferencePacked implements PackedMatrix {
   readonly k: number;
   readonly n: number;
   readonly groups: number;
-  readonly precision: Precision;
+  readonly format: PackedFormat;
   readonly values: Float64Array;
 
-  constructor(k: number, n: number, groups: number, precision: Precision) {
+  constructor(k: number, n: number, groups: number, format: PackedFormat) {
     checkSize('k', k);
     checkSize('n', n);
     checkSize('groups', groups);
     this.k = k;
     this.n = n;
     this.groups = groups;
-    this.precision = precision;
+    this.format = format;
     this.values = new Float64Array(groups * k * n);
   }
 }
 
-function createPacked(k: number, n: number, groups: number, precision: Precision): PackedMatrix {
-  return new ReferencePacked(k, n, groups, precision);
+function createPacked(k: number, n: number, groups: number, format: PackedFormat): PackedMatrix {
+  return new ReferencePacked(k, n, groups, format);
 }
 
 function pack(packed: PackedMatrix, source: FloatArray, transposed: boolean): void {
-  const { k, n, groups, values } = ownPacked(packed);
+  const { k, n, groups, format, values } = ownPacked(packed);
   checkLength('source', source, groups * k * n);
-  const operand = asOperand(source, packed.precision);
+  const operand = asOperand(source, format === 'bf16' || format === 'bf16-weights' ? 'bf16' : 'f32');
   for (let g = 0; g < groups; g++) {
     const base = g * k * n;
     for (let i = 0; i < k; i++) {
@@ -43,7 +51,31 @@ function pack(packed: PackedMatrix, source: FloatArray, transposed: boolean): vo
         values[base + i * n + j] = operand[base + (transposed ? j * k + i : i * n + j)];
       }
     }
+    if (format === 'int8-weights') roundToInt8(values.subarray(base, base + k * n), k, n);
   }
+}
+
+/** In place, B [k, n]: every column of every {@link INT8_BLOCK} rows by its own scale, computed in f32. */
+function roundToInt8(values: Float64Array, k: number, n: number): void {
+  for (let first = 0; first < k; first += INT8_BLOCK) {
+    const last = Math.min(k, first + INT8_BLOCK);
+    for (let j = 0; j < n; j++) {
+      let top = 0;
+      for (let i = first; i < last; i++) top = Math.max(top, Math.abs(values[i * n + j]));
+      const inverse = top > 0 ? Math.fround(127 / top) : 0;
+      const scale = Math.fround(top / 127);
+      for (let i = first; i < last; i++) {
+        values[i * n + j] = scale * roundToEven(Math.fround(values[i * n + j] * inverse));
+      }
+    }
+  }
+}
+
+function roundToEven(x: number): number {
+  const down = Math.floor(x);
+  const rest = x - down;
+  if (rest !== 0.5) return rest < 0.5 ? down : down + 1;
+  return down % 2 === 0 ? down : down + 1;
 }
 
 function gemmPacked(c: FloatArray, a: FloatArray, b: PackedMatrix, m: number, accumulate = false): void {
@@ -63,7 +95,7 @@ function groupedGemmPacked(
   const rows = checkOffsets(offsets, groups);
   checkLength('c', c, rows * n);
   checkLength('a', a, rows * k);
-  const left = asOperand(a, b.precision);
+  const left = asOperand(a, b.format === 'bf16' ? 'bf16' : 'f32');
   const sums = new Float64Array(n);
   for (let g = 0; g < groups; g++) {
     for (let i = offsets[g]; i < offsets[g + 1]; i++) {
