@@ -111,7 +111,9 @@ describe('dabarex up with its server', () => {
     const [first, ...others] = told();
     expect(first).toMatchObject({ type: 'listening', url: expect.stringMatching(/^http:/) });
     const stages = others.filter((each) => each.type === 'stage_completed');
-    expect(stages.map((each) => each.stage)).toEqual(['prepare', 'tokenizer', 'shards', 'train', 'evaluate']);
+    const recorded = place.lines('told', 'events').filter((each) => each.type === 'stage_completed');
+    expect(stages.map((each) => each.stage)).toEqual(recorded.map((each) => each.stage));
+    expect(stages.map((each) => each.stage).slice(-2)).toEqual(['train', 'evaluate']);
     for (const { seconds } of stages) expect(seconds).toBeGreaterThan(0);
     const { model, dir, url } = others.at(-1);
     expect({ model, dir, url }).toEqual({ model: 'told', dir: place.latest('told'), url: first.url });
