@@ -1,5 +1,6 @@
-// Arguments of a call from JavaScript, checked one by one: a wrong type or length throws an Error that names the argument.
-// A family's bindings are a list of methods; each reads its arguments, then calls a kernel of the table it is given.
+// Arguments of a call from JavaScript, checked one by one: a wrong type, size or length throws an Error with a code
+// (docs/errors.md) that names the argument. A family's bindings are a list of methods; each reads its arguments, then calls
+// a kernel of the table it is given. Kernels trust their arguments, so lengths are compared as `Size`s only.
 #pragma once
 #include <node_api.h>
 
@@ -9,23 +10,51 @@
 
 #include "kernels.h"
 
+// A mistake of the caller.
+struct ArgumentError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// A count of things: a whole number from 0 to 2^53 - 1. Sums and products of Sizes are Sizes or throw, so none wraps around
+// to a small number that a short array would fit. A plain integer becomes one only where that is written down.
+class Size {
+ public:
+  static constexpr int64_t most = 9007199254740991;
+  explicit constexpr Size(int64_t value) : value_(value) {}
+  constexpr operator int64_t() const { return value_; }
+
+  friend Size operator+(Size a, Size b) { return Size(within(a.value_ + b.value_, false)); }
+  friend Size operator*(Size a, Size b) {
+    int64_t product;
+    const bool overflow = __builtin_mul_overflow(a.value_, b.value_, &product);
+    return Size(within(product, overflow));
+  }
+
+ private:
+  static int64_t within(int64_t value, bool overflow) {
+    if (overflow || value > most) throw ArgumentError("the sizes together exceed 2^53 - 1");
+    return value;
+  }
+  int64_t value_;
+};
+
 class Arguments {
  public:
-  Arguments(napi_env env, napi_callback_info info, const char* method);
+  Arguments(napi_env env, napi_callback_info info);
 
-  // Typed arrays; `length` is the number of elements the sizes demand, `any` accepts all and is read back by length().
-  static constexpr int64_t any = -1;
-  float* f32(int index, const char* name, int64_t length);
-  int32_t* i32(int index, const char* name, int64_t length);
-  uint8_t* u8_or_null(int index, const char* name, int64_t length);
-  float* f32_or_null(int index, const char* name, int64_t length);
-  int64_t length(int index) const;
+  // Typed arrays; `length` is the number of elements the sizes demand. Without it any will do: see length().
+  float* f32(int index, const char* name);
+  float* f32(int index, const char* name, Size length);
+  int32_t* i32(int index, const char* name, Size length);
+  uint8_t* u8(int index, const char* name);
+  uint8_t* u8_or_null(int index, const char* name, Size length);
+  Size length(int index) const;
 
-  // offsets[groups + 1], ascending from 0; `rows` receives the last.
-  int32_t* offsets(int index, int64_t groups, int64_t* rows);
+  // offsets[groups + 1], ascending from 0.
+  int32_t* offsets(int index, Size groups);
 
-  // A whole number >= 0, a number, a boolean (absent: false).
-  int64_t size(int index, const char* name) const;
+  // A whole number from 0 to 2^53 - 1 or to `most`, a number, a boolean (absent: false).
+  Size size(int index, const char* name, int64_t most = Size::most) const;
   double number(int index, const char* name) const;
   bool flag(int index) const;
 
@@ -36,10 +65,9 @@ class Arguments {
 
  private:
   static constexpr int max_count = 16;
-  void* typed_array(int index, const char* name, napi_typedarray_type type, const char* type_name, int64_t length);
+  void* typed_array(int index, const char* name, napi_typedarray_type type, const char* type_name, const Size* length);
   bool is_null(int index) const;
 
-  const char* method_;
   napi_value values_[max_count];
 };
 
@@ -61,3 +89,4 @@ extern const NamedMethod router_methods[];
 extern const NamedMethod dispatch_methods[];
 extern const NamedMethod loss_methods[];
 extern const NamedMethod optimizer_methods[];
+extern const NamedMethod checksum_methods[];

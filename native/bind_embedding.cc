@@ -3,8 +3,8 @@
 namespace {
 
 // The table at `index`, after every id was found inside it.
-float* table_for(Arguments& a, int index, const char* name, const int32_t* ids, int64_t rows, int64_t dim) {
-  float* table = a.f32(index, name, Arguments::any);
+float* table_for(Arguments& a, int index, const char* name, const int32_t* ids, Size rows, Size dim) {
+  float* table = a.f32(index, name);
   const int64_t count = dim > 0 ? a.length(index) / dim : 0;
   for (int64_t r = 0; r < rows; r++)
     if (ids[r] < 0 || ids[r] >= count) a.fail("id " + std::to_string(ids[r]) + " is not among " + std::to_string(count));
@@ -13,7 +13,7 @@ float* table_for(Arguments& a, int index, const char* name, const int32_t* ids, 
 
 // (y, table, ids, rows, dim)
 napi_value forward(Arguments& a, const KernelTable& kernels) {
-  const int64_t rows = a.size(3, "rows"), dim = a.size(4, "dim");
+  const Size rows = a.size(3, "rows"), dim = a.size(4, "dim");
   const int32_t* ids = a.i32(2, "ids", rows);
   kernels.embedding.forward(a.f32(0, "y", rows * dim), table_for(a, 1, "table", ids, rows, dim), ids, rows, dim);
   return nullptr;
@@ -21,9 +21,11 @@ napi_value forward(Arguments& a, const KernelTable& kernels) {
 
 // (dtable, ids, dy, rows, dim)
 napi_value backward(Arguments& a, const KernelTable& kernels) {
-  const int64_t rows = a.size(3, "rows"), dim = a.size(4, "dim");
+  const Size rows = a.size(3, "rows"), dim = a.size(4, "dim");
   const int32_t* ids = a.i32(1, "ids", rows);
-  kernels.embedding.backward(table_for(a, 0, "dtable", ids, rows, dim), ids, a.f32(2, "dy", rows * dim), rows, dim);
+  float* table = table_for(a, 0, "dtable", ids, rows, dim);
+  const float* dy = a.f32(2, "dy", rows * dim);
+  if (rows > 0) kernels.embedding.backward(table, ids, dy, rows, dim);
   return nullptr;
 }
 

@@ -6,9 +6,11 @@ namespace {
 
 // (param, m, v, grad, learningRate, beta1, beta2, epsilon, weightDecay, step, gradScale)
 napi_value adamw(Arguments& a, const KernelTable& table) {
-  float* param = a.f32(0, "param", Arguments::any);
-  const int64_t length = a.length(0);
-  const double beta1 = a.number(5, "beta1"), beta2 = a.number(6, "beta2"), step = a.number(9, "step");
+  float* param = a.f32(0, "param");
+  const Size length = a.length(0);
+  const double beta1 = a.number(5, "beta1"), beta2 = a.number(6, "beta2");
+  const double step = static_cast<double>(a.size(9, "step"));
+  if (step < 1) a.fail("steps are counted from 1");
   const AdamW options{static_cast<float>(a.number(4, "learningRate")),
                       static_cast<float>(beta1),
                       static_cast<float>(beta2),

@@ -1,5 +1,6 @@
 // The addon: `instructionSets()` names what this processor runs, best last; `create(name)` makes an object with the methods
 // of all families, bound to the kernels of that set. Nothing else is kept, so any number of Node threads may load it.
+#include <climits>
 #include <exception>
 
 #include "arguments.h"
@@ -40,19 +41,25 @@ napi_value call(napi_env env, napi_callback_info info) {
   void* data;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
   const Bound& bound = *static_cast<Bound*>(data);
-  try {
-    Arguments arguments(env, info, bound.method->name);
-    return bound.method->method(arguments, *bound.table);
-  } catch (const std::exception& error) {
-    napi_throw_error(env, nullptr, error.what());
+  const auto refuse = [&](const char* code, const char* message) {
+    napi_throw_error(env, code, (std::string(bound.method->name) + ": " + message).c_str());
     return nullptr;
+  };
+  try {
+    Arguments arguments(env, info);
+    return bound.method->method(arguments, *bound.table);
+  } catch (const ArgumentError& error) {
+    return refuse("kernel_arguments_invalid", error.what());
+  } catch (const std::exception& error) {
+    return refuse("kernel_memory_exhausted", error.what());
   }
 }
 
 napi_value threads(Arguments& a, const KernelTable&) { return a.result(pool::threads()); }
 
 napi_value set_threads(Arguments& a, const KernelTable&) {
-  pool::set_threads(static_cast<int>(a.size(0, "threads")));
+  const Size threads = a.size(0, "threads");
+  pool::set_threads(threads < INT_MAX ? static_cast<int>(threads) : INT_MAX);
   return nullptr;
 }
 
@@ -66,12 +73,12 @@ void free_buffer(napi_env env, void* address, void* hint) {
 napi_value allocate(Arguments& a, const KernelTable&) {
   const size_t size_bytes = static_cast<size_t>(a.size(0, "sizeBytes"));
   void* address = memory::allocate(size_bytes);
-  if (!address) a.fail("no memory for " + std::to_string(size_bytes) + " bytes");
+  if (!address) throw std::runtime_error("no memory for " + std::to_string(size_bytes) + " bytes");
   napi_value buffer;
   if (napi_create_external_arraybuffer(a.env, address, size_bytes, free_buffer,
                                        reinterpret_cast<void*>(size_bytes), &buffer) != napi_ok) {
     memory::release(address, size_bytes);
-    a.fail("external buffers are not allowed here");
+    throw std::runtime_error("external buffers are not allowed here");
   }
   int64_t ignored;
   napi_adjust_external_memory(a.env, static_cast<int64_t>(size_bytes), &ignored);
@@ -84,13 +91,20 @@ napi_value has_fast_bf16(Arguments& a, const KernelTable& table) {
   return result;
 }
 
+// At most a minute; nothing else runs meanwhile.
+double milliseconds_at(const Arguments& a, int index) {
+  const double milliseconds = a.number(index, "milliseconds");
+  if (!(milliseconds >= 0 && milliseconds <= 60000)) a.fail("milliseconds must be from 0 to 60000");
+  return milliseconds;
+}
+
 napi_value measure_flops(Arguments& a, const KernelTable& table) {
-  return a.result(table.measure_flops(a.flag(0), a.number(1, "milliseconds")));
+  return a.result(table.measure_flops(a.flag(0), milliseconds_at(a, 1)));
 }
 
 napi_value measure_read(Arguments& a, const KernelTable& table) {
-  const double rate = table.measure_read(a.number(0, "milliseconds"));
-  if (rate == 0) a.fail("no memory for regions larger than the caches");
+  const double rate = table.measure_read(milliseconds_at(a, 0));
+  if (rate == 0) throw std::runtime_error("no memory for regions larger than the caches");
   return a.result(rate);
 }
 
@@ -104,7 +118,8 @@ const NamedMethod engine_methods[] = {{"threads", threads},
 
 const NamedMethod* const families[] = {
     engine_methods,    matrix_methods, attention_methods, elementwise_methods, norm_methods, rope_methods,
-    glu_methods,       embedding_methods, router_methods, dispatch_methods,    loss_methods, optimizer_methods};
+    glu_methods,       embedding_methods, router_methods, dispatch_methods,    loss_methods, optimizer_methods,
+    checksum_methods};
 
 void free_bound(napi_env, void* data, void*) { delete static_cast<Bound*>(data); }
 

@@ -78,7 +78,8 @@ ALWAYS_INLINE vf load_partial(const float* p, int64_t count) {
   return (vf)_mm256_maskload_ps(p, first_lanes(count));
 #else
   vf v = {};
-  memcpy(&v, p, count * sizeof(float));
+  for (int i = 0; i < W; i++)
+    if (i < count) v[i] = p[i];
   return v;
 #endif
 }
@@ -88,7 +89,8 @@ ALWAYS_INLINE void store_partial(float* p, vf v, int64_t count) {
 #elif defined(__AVX2__)
   _mm256_maskstore_ps(p, first_lanes(count), (__m256)v);
 #else
-  memcpy(p, &v, count * sizeof(float));
+  for (int i = 0; i < W; i++)
+    if (i < count) p[i] = v[i];
 #endif
 }
 
@@ -99,12 +101,17 @@ ALWAYS_INLINE float reduce_add(vf v) {
   const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
   const __m128 two = four + _mm_movehl_ps(four, four);
   return two[0] + two[1];
-#endif
+#elif defined(__AVX2__)
+  const __m128 four = _mm256_castps256_ps128((__m256)v) + _mm256_extractf128_ps((__m256)v, 1);
+  const __m128 two = four + _mm_movehl_ps(four, four);
+  return two[0] + two[1];
+#else
   float lanes[W];
   store(lanes, v);
   for (int half = W / 2; half > 0; half /= 2)
     for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
   return lanes[0];
+#endif
 }
 ALWAYS_INLINE float reduce_max(vf v) {
 #if defined(__AVX512F__)
@@ -112,22 +119,28 @@ ALWAYS_INLINE float reduce_max(vf v) {
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return two[0] > two[1] ? two[0] : two[1];
-#endif
+#elif defined(__AVX2__)
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return two[0] > two[1] ? two[0] : two[1];
+#else
   float lanes[W];
   store(lanes, v);
   float best = lanes[0];
   for (int i = 1; i < W; i++) best = lanes[i] > best ? lanes[i] : best;
   return best;
+#endif
 }
 
-// exp(bounded) = fraction * 2^power with a relative error below 2e-7 (Cephes' polynomial); |bounded| at most 89.
-struct ScaledExp {
-  vf fraction;
-  vi power;
-};
-ALWAYS_INLINE ScaledExp scaled_exp(vf bounded) {
+constexpr float kLog2E = 1.44269504f;
+
+ALWAYS_INLINE vf power_of_two(vi power) { return (vf)((power + 127) << 23); }
+
+// exp with a relative error below 2e-7 (Cephes' polynomial); 0 below -87.3, infinity above 88.7, NaN stays NaN.
+ALWAYS_INLINE vf vexp(vf x) {
+  const vf bounded = vmin(splat(88.73f), vmax(splat(-87.4f), x));
   const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  const vf n = (bounded * 1.44269504088896341f + magic) - magic;
+  const vf n = (bounded * kLog2E + magic) - magic;
   const vf r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
   vf p = splat(1.9875691500e-4f);
   p = p * r + 1.3981999507e-3f;
@@ -135,30 +148,39 @@ ALWAYS_INLINE ScaledExp scaled_exp(vf bounded) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  return {p * r * r + r + 1.0f, (vi)(n + magic) - splat_int(0x4B400000)};
-}
-ALWAYS_INLINE vf power_of_two(vi power) { return (vf)((power + 127) << 23); }
-
-// exp; 0 below -87.3, infinity above 88.7, NaN stays NaN.
-ALWAYS_INLINE vf vexp(vf x) {
-  const ScaledExp e = scaled_exp(vmin(splat(88.73f), vmax(splat(-87.4f), x)));
-  const vi half = e.power >> 1;  // 2^128 has no float: scale in two steps
-  vf result = e.fraction * power_of_two(half) * power_of_two(e.power - half);
+  const vi power = (vi)(n + magic) - splat_int(0x4B400000), half = power >> 1;  // 2^128 has no float: scale in two steps
+  vf result = (p * r * r + r + 1.0f) * power_of_two(half) * power_of_two(power - half);
   result = select(x < splat(-87.33f), vf{}, result);
   result = select(x > splat(88.722f), splat(__builtin_inff()), result);
   return select(x == x, result, x);
 }
 
-// exp of x <= 1 for softmax: the same, scaled in one step; 0 below -87.3, NaN stays NaN.
-ALWAYS_INLINE vf vexp_of_low(vf x) {
-  const ScaledExp e = scaled_exp(vmax(splat(-87.33f), x));
-  return select(x < splat(-87.33f), vf{}, e.fraction * power_of_two(e.power));
+constexpr float kShiftToInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, held by the lower bits
+
+// 2^x of |x| <= 0.5 with a relative error below 2e-7 (Cephes' polynomial).
+ALWAYS_INLINE vf exp2_of_fraction(vf x) {
+  vf p = splat(1.535336188e-4f);
+  p = p * x + 1.339887440e-3f;
+  p = p * x + 9.618437357e-3f;
+  p = p * x + 5.550332472e-2f;
+  p = p * x + 2.402264792e-1f;
+  p = p * x + 6.931472029e-1f;
+  return p * x + 1.0f;
+}
+
+// 2^x of x <= 1 for softmax; 0 below -126, NaN stays NaN.
+ALWAYS_INLINE vf vexp2_of_low(vf x) {
+  const vf bounded = vmax(splat(-126.0f), x), shifted = bounded + kShiftToInteger;
+  const vf p = exp2_of_fraction(bounded - (shifted - kShiftToInteger));
+  return select(x < splat(-126.0f), vf{}, p * (vf)(((vi)shifted << 23) + 0x3F800000));
 }
 
 // exp for sums with 1: that of -87 below it, infinity above 88.3, NaN stays NaN.
 ALWAYS_INLINE vf vexp_bounded(vf x) {
-  const ScaledExp e = scaled_exp(vmin(splat(89.0f), vmax(splat(-87.0f), x)));
-  return e.fraction * power_of_two(e.power);
+  const vf bounded = vmin(splat(89.0f), vmax(splat(-87.0f), x));
+  const vf shifted = bounded * kLog2E + kShiftToInteger, n = shifted - kShiftToInteger;
+  const vf r = (bounded * kLog2E - n) + bounded * 1.92596299e-8f;
+  return exp2_of_fraction(r) * (vf)(((vi)shifted << 23) + 0x3F800000);
 }
 
 // tanh by exp; accurate to 4e-7 absolute. sigmoid likewise.

@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace pool {
 namespace {
@@ -32,6 +34,8 @@ struct State {
   alignas(64) std::atomic<int64_t> pieces{0};
   std::atomic<Piece> function{nullptr};
   std::atomic<void*> context{nullptr};
+  std::atomic<bool> failed{false};
+  std::exception_ptr failure;  // of the first piece that failed; written by who set `failed`, read after the last piece
 
   std::atomic<int> sleepers{0};
   std::mutex sleep;
@@ -53,7 +57,12 @@ uint32_t work(State& s) {
     const uint32_t next = static_cast<uint32_t>(ticket);
     if (next == closed || next >= pieces) return static_cast<uint32_t>(ticket >> 32);
     if (!s.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
-    function(context, next);
+    // Not left to fly: the context lives on the stack of the caller, which waits for every piece.
+    try {
+      if (!s.failed.load(std::memory_order_relaxed)) function(context, next);
+    } catch (...) {
+      if (!s.failed.exchange(true)) s.failure = std::current_exception();
+    }
     s.done.fetch_add(1, std::memory_order_release);
     ticket = s.ticket.load(std::memory_order_acquire);
   }
@@ -92,7 +101,7 @@ void set_threads(int threads) {
 
 void run(int64_t pieces, Piece function, void* context) {
   State& s = state();
-  const bool alone = pieces <= 1 || s.threads.load(std::memory_order_relaxed) == 1 || !s.busy.try_lock();
+  const bool alone = pieces <= 1 || pieces >= closed || s.threads.load(std::memory_order_relaxed) == 1 || !s.busy.try_lock();
   if (alone) {
     for (int64_t piece = 0; piece < pieces; piece++) function(context, piece);
     return;
@@ -104,6 +113,7 @@ void run(int64_t pieces, Piece function, void* context) {
   s.function.store(function);
   s.context.store(context);
   s.done.store(0);
+  s.failed.store(false);
   s.ticket.store((generation + 1) << 32);
   if (s.sleepers.load() > 0) {
     std::lock_guard<std::mutex> lock(s.sleep);
@@ -113,6 +123,10 @@ void run(int64_t pieces, Piece function, void* context) {
   for (int i = 0; s.done.load(std::memory_order_acquire) < pieces; i++) {
     if (i < spins) relax();
     else std::this_thread::yield();
+  }
+  if (s.failed.load()) {
+    const std::exception_ptr failure = std::exchange(s.failure, nullptr);
+    std::rethrow_exception(failure);
   }
 }
 

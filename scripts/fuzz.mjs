@@ -34,7 +34,7 @@ if (!existsSync(join(repository, file)) || !variant || !(values.minutes >= 0 && 
 console.log(`seeds from ${values.seed}, ${values.minutes} minutes`);
 try {
   const args = ['--seed', values.seed, '--minutes', values.minutes];
-  process.exitCode = runStaged(findTools(variant), [file], args);
+  process.exitCode = await runStaged(findTools(variant), [file], args);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

@@ -74,7 +74,7 @@ function packMain(platforms, out) {
   for (const { path } of files) {
     if (!/^(prebuilds\/|package\.json$)/.test(path)) cpSync(join(root, path), join(folder, path));
   }
-  const { scripts: _, devDependencies: __, workspaces: ___, overrides: ____, ...published } = manifest;
+  const { scripts: _, devDependencies: __, workspaces: ___, ...published } = manifest;
   const optionalDependencies = Object.fromEntries(platforms.map((name) => [name, manifest.version]));
   writePackage(folder, {
     ...published,
@@ -105,7 +105,7 @@ try {
   const own = join(root, 'build/Release/dabarex.node');
   console.log(packPlatform(process.platform, process.arch, own, out));
   if (values.arm64) {
-    const stage = buildStage(findTools(variants.arm64));
+    const stage = await buildStage(findTools(variants.arm64));
     console.log(packPlatform('linux', 'arm64', join(stage, 'build/Release/dabarex.node'), out));
   }
   console.log(packMain(platformsIn(out), out));

@@ -1,6 +1,7 @@
 /**
  * All set-up, in steps that do nothing when their inputs have not changed: dependencies, native kernels, the compiled
- * package, the web page. Each step keeps a stamp, the hash of its inputs, beside its output.
+ * package, the web page. Each step keeps a stamp, the hash of its inputs, beside its output; the native kernels also keep
+ * every object that is up to date, so that what Ctrl-C stopped goes on where it was.
  *
  *   node scripts/setup.mjs [--force] [--prebuilds]
  *
@@ -22,10 +23,11 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { buildObstacle } from './build-native.mjs';
+import { buildNative } from './build-native.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const addon = 'build/Release/dabarex.node';
+const LINE_INTERVAL_MS = 10_000;
 
 /** Every step: inputs are hashed, `output` must exist, `run` makes it. */
 const steps = [
@@ -42,15 +44,12 @@ const steps = [
   },
   {
     name: 'native kernels',
-    inputs: ['native', 'binding.gyp', 'scripts/build-native.mjs'],
+    inputs: ['native', 'scripts/build-native.mjs', 'scripts/native/compile.mjs'],
+    settings: ['CXX', 'CXXFLAGS', 'LDFLAGS'],
     output: addon,
     stamp: 'build/.stamp',
     needs: 'scripts/build-native.mjs',
-    run: async () => {
-      await node(['scripts/build-native.mjs']);
-      if (!existsSync(join(root, addon)))
-        console.log(`set-up: no native kernels (${buildObstacle()}); the slow reference kernels will run`);
-    },
+    run: (force) => buildNative({ force, onProgress: fileCount(), log: say }),
   },
   {
     name: 'package',
@@ -79,9 +78,9 @@ const steps = [
  */
 export async function setup({ force = false, prebuilds = false } = {}) {
   const [first, ...builds] = steps.filter((step) => isDue(step, force));
-  if (first?.always) await runStep(first);
+  if (first?.always) await runStep(first, force);
   else if (first) builds.unshift(first);
-  const results = await Promise.allSettled(builds.map(runStep));
+  const results = await Promise.allSettled(builds.map((step) => runStep(step, force)));
   const failure = results.find((result) => result.status === 'rejected');
   if (failure) throw failure.reason;
   if (prebuilds) copyPrebuild();
@@ -92,25 +91,42 @@ function isDue(step, force) {
   if (step.name === 'dependencies' && isLink('node_modules')) return false;
   const stamp = join(root, step.stamp);
   const fresh =
-    existsSync(join(root, step.output)) &&
-    existsSync(stamp) &&
-    readFileSync(stamp, 'utf8') === hashOf(step.inputs);
+    existsSync(join(root, step.output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hashOf(step);
   return !fresh || (force && !step.always);
 }
 
-async function runStep(step) {
-  const hash = hashOf(step.inputs);
+async function runStep(step, force) {
+  const hash = hashOf(step);
   const start = performance.now();
-  console.log(`set-up: ${step.name} ...`);
+  say(`set-up: ${step.name} ...`);
   try {
-    await step.run();
+    await step.run(force);
   } catch (error) {
     throw new Error(`set-up: ${step.name} failed: ${error.message}`);
   }
   const stamp = join(root, step.stamp);
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, hash);
-  console.log(`set-up: ${step.name} done in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  say(`set-up: ${step.name} done in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+}
+
+/** Prints a line, above the count of files where there is one. */
+function say(line) {
+  if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
+  console.log(line);
+}
+
+/** Shows `{ done, total }`: on a terminal in one line that changes, elsewhere as a line now and then. */
+function fileCount() {
+  let printed = performance.now();
+  return ({ done, total }) => {
+    const text = `set-up: native kernels, ${done} of ${total} files`;
+    if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${done < total ? text : ''}`);
+    else if (done < total && performance.now() - printed >= LINE_INTERVAL_MS) {
+      console.log(text);
+      printed = performance.now();
+    }
+  };
 }
 
 function copyPrebuild() {
@@ -118,9 +134,10 @@ function copyPrebuild() {
   cpSync(join(root, addon), join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'dabarex.node'));
 }
 
-/** Hash of the names and contents of files and folders; tests and outputs left out. */
-function hashOf(inputs) {
+/** Hash of the names and contents of a step's inputs, tests and outputs left out, and of its environment variables. */
+function hashOf({ inputs, settings = [] }) {
   const hash = createHash('sha256').update(process.version);
+  for (const name of settings) if (process.env[name]) hash.update(`\0${name}=${process.env[name]}\0`);
   for (const input of inputs) {
     for (const file of filesOf(input)) hash.update(`\0${file}\0`).update(readFileSync(join(root, file)));
   }

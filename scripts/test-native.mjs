@@ -21,7 +21,7 @@ if (!Object.hasOwn(variants, name ?? '')) {
   process.exit(2);
 }
 try {
-  process.exitCode = runStaged(findTools(variants[name]), files);
+  process.exitCode = await runStaged(findTools(variants[name]), files);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

@@ -27,7 +27,7 @@ function textOf(event: RunEvent): string {
     case 'run_started':
       return 'Run started';
     case 'run_resumed':
-      return event.step === undefined ? 'Run resumed' : `Run resumed from step ${event.step}`;
+      return 'Run resumed';
     case 'run_interrupted':
       return 'Run interrupted';
     case 'run_completed':

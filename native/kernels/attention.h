@@ -11,7 +11,7 @@ namespace ISA_NS {
 
 using memory::Slot;
 
-constexpr int kQueries = kTile * 4;  // rows of a query block
+constexpr int kQueries = kTile > 6 ? kTile * 4 : kTile * 8;  // rows of a query block
 constexpr int kKeys = 128;           // keys of a key block, a multiple of kPanel, at most kDepth
 #if ISA_HAS_BF16
 using AttentionBf16 = Bf16;
@@ -19,6 +19,10 @@ using AttentionBf16 = Bf16;
 using AttentionBf16 = RoundedF32;
 #endif
 constexpr float kMasked = -1e30f;
+constexpr float kLn2 = 0.693147181f;  // softmax is computed with powers of two
+
+// Whether pieces that differ in length fill the threads evenly.
+static inline bool enough_pieces(int64_t pieces) { return pieces >= 4 * pool::threads(); }
 
 // Rows start..end of the batch; padded_before = rows of all earlier spans, each rounded up to whole panels.
 struct Span {
@@ -78,14 +82,35 @@ struct Heads {
   }
 };
 
-// Rows [first, first + count) as elements, at a row stride of kRowStride.
+// A head's rows are short pieces of long ones, which the hardware does not foresee.
+ALWAYS_INLINE void fetch_row(const float* row, int64_t dim) {
+  for (int64_t i = 0; i < dim; i += 16) __builtin_prefetch(row + i);
+}
+ALWAYS_INLINE void fetch_to_write(Columns x, int64_t first, int64_t count, int64_t dim) {
+  for (int64_t r = first; r < first + count; r++)
+    for (int64_t i = 0; i < dim; i += 16) __builtin_prefetch(x.row(r) + i, 1);
+}
+
+// Rows as the left operand of a product, `step` floats apart: where they stand, or copied at kRowStride as elements.
+struct Rows {
+  const float* data;
+  int64_t step;
+};
 template <typename P>
-void copy_rows(float* out, Columns x, int64_t first, int64_t count, int64_t dim) {
-  for (int64_t r = 0; r < count; r++) {
-    if (r + 8 < count)  // short pieces of long rows, which the hardware does not foresee
-      for (int64_t i = 0; i < dim; i += 16) __builtin_prefetch(x.row(first + r + 8) + i);
-    copy_row<P>(out + r * kRowStride, x.row(first + r), dim, P::kRounded);
+constexpr bool kInPlace = kTile <= 6 && !P::kRounded;
+
+// Rows [first, first + count) of x; `copy` holds them where they cannot be read in place.
+template <typename P>
+Rows left_rows(float* copy, Columns x, int64_t first, int64_t count, int64_t dim) {
+  if constexpr (kInPlace<P>) {
+    for (int64_t r = 0; r < count; r++) fetch_row(x.row(first + r), dim);
+    return {x.row(first), x.stride};
   }
+  for (int64_t r = 0; r < count; r++) {
+    if (r + 8 < count) fetch_row(x.row(first + r + 8), dim);
+    copy_row<P>(copy + r * kRowStride, x.row(first + r), dim, P::kRounded);
+  }
+  return {copy, kRowStride};
 }
 
 // Panels [dim / kPanel][count elements][kPanel] of the rows' columns, zeros past dim.
@@ -98,8 +123,10 @@ void pack_rows(float* out, Columns x, int64_t first, int64_t count, int64_t dim)
 // Panels [n / kPanel][dim elements][kPanel] of n rows turned into columns.
 template <typename P>
 void turn_rows(float* out, Columns x, int64_t n, int64_t dim) {
-  for (int64_t r = 0; r < n; r += kPanel, out += ceil_div(dim, P::kPerElement) * kPanel)
+  for (int64_t r = 0; r < n; r += kPanel, out += ceil_div(dim, P::kPerElement) * kPanel) {
+    for (int64_t next = r + kPanel; next < min64(n, r + 2 * kPanel); next++) fetch_row(x.row(next), dim);
     turn_panel<P>(out, x.row(r), x.stride, min64(kPanel, n - r), dim, P::kRounded);
+  }
 }
 
 // pack_rows of every key block of a span, one behind the other: block b starts kKeys / kPerElement * width * b floats in.
@@ -121,14 +148,14 @@ struct Block {
 
 // scores[rows, keys] = a · turned, a in rows of `elements`.
 template <typename P>
-void multiply_scores(float* scores, const float* a, const float* turned, int64_t elements, const Block& block) {
+void multiply_scores(float* scores, Rows a, const float* turned, int64_t elements, const Block& block) {
   for (int64_t key = 0; key < block.keys; key += kPanel, turned += elements * kPanel)
     for (int64_t r = 0; r < block.rows; r += kTile) {
       const int64_t seen = block.limit(r) - key;
       if (seen <= 0) continue;
       const int64_t columns = seen > W ? kPanel : W;
-      micro_kernel<typename P::Product, kRowStride, 1>(min64(kTile, block.rows - r), columns)(
-          elements, a + r * kRowStride, turned, scores + r * kRowStride + key, kRowStride, false, columns, 0);
+      micro_kernel<typename P::Product, kInPlace<P> ? kAnyStep : kRowStride, 1>(min64(kTile, block.rows - r), columns)(
+          elements, a.data + r * a.step, turned, scores + r * kRowStride + key, kRowStride, false, columns, a.step);
     }
 }
 

@@ -1,25 +1,31 @@
 // The backward pass of attention by blocks, from the log-sum-exp of the forward pass (Dao et al. 2022, algorithm 4).
-// A piece is (span, query head). It owns its query gradients; its share of the key and value gradients goes to scratch and
-// is summed over the heads of a group in their order, so sums have one fixed order whatever the number of threads.
+// A query head of a span owns its query gradients; its share of the key and value gradients goes to scratch and is summed
+// over the heads of a group in their order, so sums have one fixed order whatever the pieces and threads. Where (span,
+// key/value head) pairs are enough to fill the threads, each is a piece whose scratch stays in cache; else a piece is (span,
+// query head), between two passes over all.
 // Products as in the forward pass; probabilities, delta and all sums are f32.
 #include "attention.h"
 
 namespace ISA_NS {
 namespace {
 
-// Stored operands of one (span, key/value head), and the gradients of one (span, query head), in shared scratch.
+// Operands of one (span, key/value head): keys turned, values turned, key rows; and the gradients of one (span, query
+// head): of the keys, of the values.
 template <typename P>
-struct Store {
-  int64_t elements, width, kv_heads, heads;
-  float *panels, *gradients;
-  int64_t panel_floats() const { return 2 * elements + width / P::kPerElement; }  // per row
-  float* keys_turned(Span s, int64_t g) const {
-    return panels + (s.padded_before * kv_heads + s.padded() * g) * panel_floats();
+struct Layout {
+  int64_t elements, width;
+  explicit Layout(const Heads& heads) : elements(ceil_div(heads.shape.head_dim, P::kPerElement)), width(heads.width()) {}
+  int64_t panel_floats(int64_t padded_rows) const { return padded_rows * (2 * elements + width / P::kPerElement); }
+  int64_t gradient_floats(int64_t padded_rows) const { return padded_rows * 2 * width; }
+  const float* values_turned(const float* panels, Span span) const { return panels + span.padded() * elements; }
+  const float* key_rows(const float* panels, Span span) const { return panels + span.padded() * 2 * elements; }
+  float* dvalue(float* gradients, Span span) const { return gradients + span.padded() * width; }
+  void pack(float* panels, const float* qkv, const Heads& heads, Span span, int64_t g) const {
+    const int64_t n = span.rows(), dim = heads.shape.head_dim;
+    turn_rows<P>(panels, heads.key(qkv, span, g), n, dim);
+    turn_rows<P>(panels + span.padded() * elements, heads.value(qkv, span, g), n, dim);
+    pack_key_blocks<P>(panels + span.padded() * 2 * elements, heads.key(qkv, span, g), n, dim, width);
   }
-  float* values_turned(Span s, int64_t g) const { return keys_turned(s, g) + s.padded() * elements; }
-  float* key_rows(Span s, int64_t g) const { return values_turned(s, g) + s.padded() * elements; }
-  float* dkey(Span s, int64_t h) const { return gradients + (s.padded_before * heads + s.padded() * h) * 2 * width; }
-  float* dvalue(Span s, int64_t h) const { return dkey(s, h) + s.padded() * width; }
 };
 
 // One query block's operands and scores. `*_turned` hold what is multiplied along the queries: the rows themselves for
@@ -52,20 +58,20 @@ float delta_of(const float* out, const float* dout, int64_t dim) {
   return reduce_add(sum);
 }
 
-// Probabilities and score gradients of row r, zeros up to `filled`.
+// Probabilities and score gradients of row r, zeros up to `filled`. Here `scale` and the log-sum-exp include kLog2E.
 void differentiate_row(Work& work, int64_t r, Window w, int64_t filled, float scale) {
   float *probs = work.probs + r * kRowStride, *dscores = work.dscores + r * kRowStride;
   const vf shift = splat(work.lse[r]), delta = splat(work.delta[r]);
   const int64_t clear = unmasked(w), count = w.low > w.high ? 0 : w.high + 1;
   int64_t j = 0;
   for (; j < clear; j += W) {
-    const vf p = vexp_of_low(load(probs + j) * scale - shift);
+    const vf p = vexp2_of_low(load(probs + j) * scale - shift);
     store(probs + j, p);
     store(dscores + j, p * (load(dscores + j) - delta));
   }
   for (; j < count; j += W) {
     const vf s = masked(probs, j, w, scale);
-    const vf p = vexp_of_low(s - shift);
+    const vf p = vexp2_of_low(s - shift);
     store(probs + j, p);
     store(dscores + j, s > splat(kMasked) ? p * (load(dscores + j) - delta) : vf{});
   }
@@ -113,36 +119,38 @@ void multiply_queries(float* c, const float* a, const float* panels, const Heads
     }
 }
 
+// `gradients` are this head's, and are overwritten.
 template <typename P>
-void differentiate_head(float* dqkv, const float* dout, const float* qkv, const float* out, const float* lse,
-                        const int32_t* first_key, const Heads& heads, Span span, int64_t h, const Store<P>& store,
-                        float scale) {
-  const int64_t n = span.rows(), dim = heads.shape.head_dim, width = heads.width(), g = h / heads.group;
-  const int64_t elements = store.elements;
+void differentiate_head(float* dqkv, float* gradients, const float* dout, const float* qkv, const float* out,
+                        const float* lse, const int32_t* first_key, const Heads& heads, Span span, int64_t h,
+                        const Layout<P>& layout, const float* panels, float scale) {
+  const int64_t n = span.rows(), dim = heads.shape.head_dim, width = layout.width, elements = layout.elements;
+  const float *values_turned = layout.values_turned(panels, span), *key_rows = layout.key_rows(panels, span);
+  float *dkey = gradients, *dvalue = layout.dvalue(gradients, span);
   Work work;
   work.allocate<P>(width);
-  memset(store.dkey(span, h), 0, static_cast<size_t>(2 * span.padded() * width) * 4);
+  memset(gradients, 0, static_cast<size_t>(layout.gradient_floats(span.padded())) * 4);
   const Columns query = heads.query(qkv, span, h), to = heads.query(dqkv, span, h);
   const Columns from_out = heads.output(out, span, h), from_dout = heads.output(dout, span, h);
   for (int64_t q0 = 0; q0 < n; q0 += kQueries) {
     const int64_t rows = min64(kQueries, n - q0), from = first_block(first_key, span, q0);
-    copy_rows<P>(work.query, query, q0, rows, dim);
-    copy_rows<P>(work.dhead, from_dout, q0, rows, dim);
+    const Rows query_rows = left_rows<P>(work.query, query, q0, rows, dim);
+    const Rows dhead_rows = left_rows<P>(work.dhead, from_dout, q0, rows, dim);
     pack_rows<P>(work.query_panels, query, q0, rows, dim);
     pack_rows<P>(work.dhead_panels, from_dout, q0, rows, dim);
     for (int64_t r = 0; r < rows; r++) {
-      work.lse[r] = lse[h * heads.shape.rows + span.start + q0 + r];
+      work.lse[r] = lse[h * heads.shape.rows + span.start + q0 + r] * kLog2E;
       work.delta[r] = delta_of<P>(from_out.row(q0 + r), from_dout.row(q0 + r), dim);
     }
+    fetch_to_write(to, q0, rows, dim);
     for (int64_t b = from; b * kKeys < q0 + rows; b++) {
       const Block block{q0, rows, b * kKeys, min64(kKeys, n - b * kKeys)};
-      multiply_scores<P>(work.probs, work.query, store.keys_turned(span, g) + block.key0 * elements, elements, block);
-      multiply_scores<P>(work.dscores, work.dhead, store.values_turned(span, g) + block.key0 * elements, elements, block);
-      differentiate<P>(work, first_key, span, block, scale);
-      multiply_queries<P>(store.dvalue(span, h) + block.key0 * width, work.probs_turned, work.dhead_panels, heads, block);
-      multiply_queries<P>(store.dkey(span, h) + block.key0 * width, work.dscores_turned, work.query_panels, heads, block);
-      multiply_keys<P>(work.dquery, work.dscores, store.key_rows(span, g) + block.key0 / P::kPerElement * width, heads,
-                       block, b > from);
+      multiply_scores<P>(work.probs, query_rows, panels + block.key0 * elements, elements, block);
+      multiply_scores<P>(work.dscores, dhead_rows, values_turned + block.key0 * elements, elements, block);
+      differentiate<P>(work, first_key, span, block, scale * kLog2E);
+      multiply_queries<P>(dvalue + block.key0 * width, work.probs_turned, work.dhead_panels, heads, block);
+      multiply_queries<P>(dkey + block.key0 * width, work.dscores_turned, work.query_panels, heads, block);
+      multiply_keys<P>(work.dquery, work.dscores, key_rows + block.key0 / P::kPerElement * width, heads, block, b > from);
     }
     for (int64_t r = 0; r < rows; r++)
       scale_row(const_cast<float*>(to.row(q0 + r)), work.dquery + r * width, dim, scale);
@@ -152,12 +160,16 @@ void differentiate_head(float* dqkv, const float* dout, const float* qkv, const 
 // to[rows, dim] = scale times the sum of the group's gradients, in the order of the heads.
 void sum_heads(Columns to, const float* first, int64_t head_floats, int64_t group, int64_t rows, int64_t dim,
                int64_t width, float scale) {
+  constexpr int64_t kAhead = 16;
+  fetch_to_write(to, 0, min64(kAhead, rows), dim);
   for (int64_t r = 0; r < rows; r++) {
+    if (r + kAhead < rows) fetch_to_write(to, r + kAhead, 1, dim);
     float* row = const_cast<float*>(to.row(r));
     for (int64_t i = 0; i < dim; i += W) {
       vf sum = load(first + r * width + i);
       for (int64_t h = 1; h < group; h++) sum += load(first + h * head_floats + r * width + i);
-      store_partial(row + i, sum * scale, min64(W, dim - i));
+      if (dim - i >= W) store(row + i, sum * scale);
+      else store_partial(row + i, sum * scale, dim - i);
     }
   }
 }
@@ -166,31 +178,54 @@ template <typename P>
 void backward_with(float* dqkv, const float* dout, const float* qkv, const float* out, const float* lse,
                    const int32_t* first_key, const AttentionShape& shape, float scale) {
   const Heads heads(shape);
-  Store<P> store{ceil_div(shape.head_dim, P::kPerElement), heads.width(), shape.kv_heads, shape.heads, nullptr, nullptr};
-  const int64_t count = count_spans(first_key, shape.rows), dim = shape.head_dim;
+  const Layout<P> layout(heads);
+  const int64_t count = count_spans(first_key, shape.rows), dim = shape.head_dim, pieces = count * shape.kv_heads;
   Span* spans = static_cast<Span*>(memory::scratch(Slot::b, static_cast<size_t>(count) * sizeof(Span)));
   const int64_t padded = find_spans(spans, first_key, shape.rows);
-  const int64_t panels = padded * shape.kv_heads * store.panel_floats(), gradients = padded * shape.heads * 2 * store.width;
-  store.panels = static_cast<float*>(memory::scratch(Slot::shared, static_cast<size_t>(panels + gradients) * 4));
-  store.gradients = store.panels + panels;
-  pool::parallel_for(count * shape.kv_heads, [&](int64_t piece) {
+  const auto differentiate = [&](float* gradients, const float* panels, Span span, int64_t h) {
+    differentiate_head<P>(dqkv, gradients, dout, qkv, out, lse, first_key, heads, span, h, layout, panels, scale);
+  };
+  const auto sum_group = [&](const float* gradients, Span span, int64_t g) {
+    const int64_t head_floats = layout.gradient_floats(span.padded()), n = span.rows(), width = layout.width;
+    sum_heads(heads.key(dqkv, span, g), gradients, head_floats, heads.group, n, dim, width, scale);
+    sum_heads(heads.value(dqkv, span, g), gradients + span.padded() * width, head_floats, heads.group, n, dim, width, 1.0f);
+  };
+  if (enough_pieces(pieces)) {
+    pool::parallel_for(pieces, [&](int64_t piece) {
+      const Span span = spans[piece / shape.kv_heads];
+      const int64_t g = piece % shape.kv_heads, head_floats = layout.gradient_floats(span.padded());
+      const int64_t panel_floats = layout.panel_floats(span.padded());
+      float* panels = static_cast<float*>(memory::scratch(Slot::c, static_cast<size_t>(panel_floats + heads.group * head_floats) * 4));
+      float* gradients = panels + panel_floats;
+      layout.pack(panels, qkv, heads, span, g);
+      for (int64_t i = 0; i < heads.group; i++) differentiate(gradients + i * head_floats, panels, span, g * heads.group + i);
+      sum_group(gradients, span, g);
+    });
+    return;
+  }
+  // Panels and gradients of all heads, one behind the other.
+  const int64_t all_panels = layout.panel_floats(padded * shape.kv_heads), all_gradients = layout.gradient_floats(padded * shape.heads);
+  float* all = static_cast<float*>(memory::scratch(Slot::shared, static_cast<size_t>(all_panels + all_gradients) * 4));
+  const auto panels_of = [&](Span span, int64_t g) {
+    return all + layout.panel_floats(span.padded_before * shape.kv_heads + span.padded() * g);
+  };
+  const auto gradients_of = [&](Span span, int64_t h) {
+    return all + all_panels + layout.gradient_floats(span.padded_before * shape.heads + span.padded() * h);
+  };
+  pool::parallel_for(pieces, [&](int64_t piece) {
     const Span span = spans[piece / shape.kv_heads];
-    const int64_t g = piece % shape.kv_heads, n = span.rows();
-    turn_rows<P>(store.keys_turned(span, g), heads.key(qkv, span, g), n, dim);
-    turn_rows<P>(store.values_turned(span, g), heads.value(qkv, span, g), n, dim);
-    pack_key_blocks<P>(store.key_rows(span, g), heads.key(qkv, span, g), n, dim, store.width);
+    const int64_t g = piece % shape.kv_heads;
+    layout.pack(panels_of(span, g), qkv, heads, span, g);
   });
   pool::parallel_for(count * shape.heads, [&](int64_t piece) {
-    differentiate_head<P>(dqkv, dout, qkv, out, lse, first_key, heads, spans[piece / shape.heads], piece % shape.heads,
-                          store, scale);
+    const Span span = spans[piece / shape.heads];
+    const int64_t h = piece % shape.heads;
+    differentiate(gradients_of(span, h), panels_of(span, h / heads.group), span, h);
   });
-  pool::parallel_for(count * shape.kv_heads, [&](int64_t piece) {
+  pool::parallel_for(pieces, [&](int64_t piece) {
     const Span span = spans[piece / shape.kv_heads];
-    const int64_t g = piece % shape.kv_heads, head_floats = 2 * span.padded() * store.width;
-    sum_heads(heads.key(dqkv, span, g), store.dkey(span, g * heads.group), head_floats, heads.group, span.rows(), dim,
-              store.width, scale);
-    sum_heads(heads.value(dqkv, span, g), store.dvalue(span, g * heads.group), head_floats, heads.group, span.rows(), dim,
-              store.width, 1.0f);
+    const int64_t g = piece % shape.kv_heads;
+    sum_group(gradients_of(span, g * heads.group), span, g);
   });
 }
 

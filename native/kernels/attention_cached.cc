@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "attention.h"
+#include "rows.h"
 
 namespace ISA_NS {
 namespace {
@@ -25,7 +26,7 @@ void cached_row(float* out, const float* keys, const float* values, const float*
   for (int64_t j = count; j < count + W; j++) scores[j] = kMasked;
   vf sum = {};
   for (int64_t j = 0; j < count; j += W) {
-    const vf p = vexp_of_low(load(scores + j) - splat(top));
+    const vf p = vexp2_of_low((load(scores + j) - splat(top)) * kLog2E);
     store(scores + j, p);
     sum += p;
   }
@@ -35,9 +36,9 @@ void cached_row(float* out, const float* keys, const float* values, const float*
     vf acc = {};
     for (int64_t j = 0; j < count; j++) {
       const float* value = values + j * row_stride + i;
-      acc += splat(scores[j]) * (width == W ? load(value) : load_partial(value, width));
+      acc += splat(scores[j]) * load_up_to(value, width);
     }
-    store_partial(out + i, acc * splat(inverse), width);
+    store_up_to(out + i, acc * splat(inverse), width);
   }
 }
 

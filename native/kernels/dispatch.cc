@@ -28,21 +28,19 @@ void gather(float* out, const float* x, const int32_t* token_of, int64_t slots, 
   });
 }
 
-// y[t] (+)= sum over j of factor(t, j) * rows[slot_of[t * K + j]]
+// y[t] (+)= sum over j, in their order, of factor(t * K + j) * ys[slot_of[t * K + j]]
 template <typename F>
 ALWAYS_INLINE void add_slots(float* y, const float* ys, const int32_t* slot_of, int64_t rows, int64_t top_k,
                              int64_t dim, bool accumulate, F&& factor) {
   for_rows(rows, dim * (top_k + 1), [&](int64_t from, int64_t to) {
     for (int64_t t = from; t < to; t++) {
-      float* __restrict out = y + t * dim;
-      for (int64_t j = 0; j < top_k; j++) {
-        const float* __restrict in = ys + static_cast<int64_t>(slot_of[t * top_k + j]) * dim;
-        const float w = factor(t * top_k + j);
-        if (j == 0 && !accumulate)
-          for (int64_t i = 0; i < dim; i++) out[i] = w * in[i];
-        else
-          for (int64_t i = 0; i < dim; i++) out[i] += w * in[i];
-      }
+      const int32_t* slots = slot_of + t * top_k;
+      float* out = y + t * dim;
+      for_vectors(dim, [&](int64_t i, auto load_at, auto store_at) {
+        vf sum = accumulate ? load_at(out + i) : vf{};
+        for (int64_t j = 0; j < top_k; j++) sum += factor(t * top_k + j) * load_at(ys + static_cast<int64_t>(slots[j]) * dim + i);
+        store_at(out + i, sum);
+      });
     }
   });
 }

@@ -7,28 +7,37 @@
 namespace ISA_NS {
 namespace {
 
+// Rows up to this length stay in cache between the passes, and the next one is fetched in the second.
+constexpr int64_t kFetchedDim = 1 << 15;
+
 ALWAYS_INLINE float highest_of(const float* x, int64_t n) {
-  vf top = splat(x[0]);
+  vf top[4] = {splat(x[0]), splat(x[0]), splat(x[0]), splat(x[0])};
   int64_t i = 0;
-  for (; i + W <= n; i += W) top = vmax(top, load(x + i));
-  float best = reduce_max(top);
+  for (; i + 4 * W <= n; i += 4 * W)
+    for (int v = 0; v < 4; v++) top[v] = vmax(top[v], load(x + i + v * W));
+  for (; i + W <= n; i += W) top[0] = vmax(top[0], load(x + i));
+  float best = reduce_max(vmax(vmax(top[0], top[1]), vmax(top[2], top[3])));
   for (; i < n; i++) best = x[i] > best ? x[i] : best;
   return best;
 }
 
-// y = exp(x - highest); returns the sum. y may be x; null keeps nothing.
+// y = exp(x - highest); returns the sum. y may be x; it is written where kept.
+template <bool keep>
 ALWAYS_INLINE float exponentials(float* y, const float* x, int64_t n, float highest) {
+  const int64_t ahead = n <= kFetchedDim ? n : 0;
+  const vf shift = splat(highest);
   vf total = {};
   int64_t i = 0;
   for (; i + W <= n; i += W) {
-    const vf e = vexp_of_low(load(x + i) - highest);
-    if (y) store(y + i, e);
+    __builtin_prefetch(x + ahead + i, 0, 2);
+    const vf e = vexp2_of_low((load(x + i) - shift) * kLog2E);
+    if (keep) store(y + i, e);
     total += e;
   }
   if (i < n) {
-    vf e = vexp_of_low(load_partial(x + i, n - i) - highest);
+    vf e = vexp2_of_low((load_partial(x + i, n - i) - shift) * kLog2E);
     e = load_partial(reinterpret_cast<float*>(&e), n - i);
-    if (y) store_partial(y + i, e, n - i);
+    if (keep) store_partial(y + i, e, n - i);
     total += e;
   }
   return reduce_add(total);
@@ -47,7 +56,7 @@ void cross_entropy(float* losses, float* logits, const int32_t* targets, int64_t
         continue;
       }
       const float highest = highest_of(row, vocab), own = row[target];
-      const float total = exponentials(grad_scale != 0.0f ? row : nullptr, row, vocab, highest);
+      const float total = grad_scale != 0.0f ? exponentials<true>(row, row, vocab, highest) : exponentials<false>(nullptr, row, vocab, highest);
       losses[r] = logf(total) + (highest - own);
       if (grad_scale == 0.0f) continue;
       const float factor = grad_scale / total;
@@ -61,7 +70,7 @@ void softmax(float* y, const float* x, int64_t rows, int64_t dim) {
   for_rows(rows, 2 * dim, [&](int64_t from, int64_t to) {
     for (int64_t r = from; r < to; r++) {
       float* out = y + r * dim;
-      const float total = exponentials(out, x + r * dim, dim, highest_of(x + r * dim, dim));
+      const float total = exponentials<true>(out, x + r * dim, dim, highest_of(x + r * dim, dim));
       const float factor = 1.0f / total;
       for (int64_t i = 0; i < dim; i++) out[i] *= factor;
     }

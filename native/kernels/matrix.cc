@@ -101,7 +101,6 @@ constexpr int64_t kTileVectors = (kTile + W - 1) / W;
 // Floats of one copied tile: whole vectors are stored, so its last row reaches into the space behind it.
 constexpr int64_t kTileFloats = kDepth * kTile + W;
 constexpr int64_t kPanelFloats = kDepth * kPanel;
-constexpr int64_t kRowsAhead = 8;  // short pieces of long rows, which the hardware does not foresee
 
 // Fetches the rows that element e + kRowsAhead is made of, where there are such; `rows` are those of element e.
 template <typename P>

@@ -70,6 +70,8 @@ ALWAYS_INLINE void copy_columns(float* out, const float* x0, const float* x1, in
   }
 }
 
+constexpr int64_t kRowsAhead = 16;  // of a pass down long rows, which the hardware does not foresee
+
 // A panel [elements][kPanel] of columns first..first+count of source [k, ld].
 template <typename P>
 void pack_panel(float* out, const float* source, int64_t ld, int64_t first, int64_t count, int64_t k, bool rounded) {
@@ -77,6 +79,8 @@ void pack_panel(float* out, const float* source, int64_t ld, int64_t first, int6
   for (int64_t e = 0; e * per < k; e++) {
     const float* x0 = source + e * per * ld + first;
     const float* x1 = per == 2 && e * per + 1 < k ? x0 + ld : nullptr;
+    for (int64_t r = 0; r < per && (e + kRowsAhead) * per + r < k; r++)
+      __builtin_prefetch(x0 + (kRowsAhead * per + r) * ld);
     copy_columns<P>(out + e * kPanel, x0, x1, count, kPanel, rounded);
   }
 }

@@ -46,4 +46,15 @@ ALWAYS_INLINE void store_up_to(float* p, vf v, int64_t count) {
 }
 ALWAYS_INLINE vf load_up_to(const float* p, int64_t count) { return count == W ? load(p) : load_partial(p, count); }
 
+// body(i, load, store) for every vector of 0..n: loads and stores of whole ones, at the end of those lanes that exist.
+template <typename F>
+ALWAYS_INLINE void for_vectors(int64_t n, F&& body) {
+  int64_t i = 0;
+  for (; i + W <= n; i += W)
+    body(i, [](const float* p) { return load(p); }, [](float* p, vf v) { store(p, v); });
+  const int64_t left = n - i;
+  if (left > 0)
+    body(i, [=](const float* p) { return load_partial(p, left); }, [=](float* p, vf v) { store_partial(p, v, left); });
+}
+
 }  // namespace ISA_NS

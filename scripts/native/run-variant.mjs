@@ -30,9 +30,9 @@ function install(packages) {
 }
 
 /** Builds the stage and runs `testFiles` (paths in the repository) in it; returns the exit code. */
-export function runStaged(variant, testFiles, args = []) {
+export async function runStaged(variant, testFiles, args = []) {
   const start = performance.now();
-  const folder = buildStage(variant);
+  const folder = await buildStage(variant);
   compileTests(folder, testFiles);
   console.log(`${variant.name}: built in ${((performance.now() - start) / 1000).toFixed(1)} s`);
   const [command, ...before] = variant.command;

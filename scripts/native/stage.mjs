@@ -4,10 +4,10 @@
  * the addon of the repository itself. Stages live in .cache/native/<variant> and are built incrementally.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { nodeGyp } from '../build-native.mjs';
+import { compileAddon, findCompiler, findHeaders } from './compile.mjs';
 
 export const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const cache = join(repository, '.cache');
@@ -16,10 +16,10 @@ export const cache = join(repository, '.cache');
  * Builds the addon of `variant` (variants.mjs, tools found) in its stage; returns the stage's folder.
  * @throws Error with the compiler's output when it does not build
  */
-export function buildStage(variant) {
+export async function buildStage(variant) {
   const folder = join(cache, 'native', variant.name);
   mkdirSync(folder, { recursive: true });
-  if (variant.build) buildAddon(folder, variant.build);
+  if (variant.build) await buildAddon(folder, variant.build);
   else copyAddon(folder);
   return folder;
 }
@@ -31,31 +31,17 @@ function copyAddon(folder) {
   cpSync(from, to);
 }
 
-function buildAddon(folder, { env, gypArgs, nodeFolder }) {
+async function buildAddon(folder, { env, arch }) {
   rmSync(join(folder, 'native'), { recursive: true, force: true });
-  for (const path of ['native', 'binding.gyp']) {
-    cpSync(join(repository, path), join(folder, path), { recursive: true, preserveTimestamps: true });
-  }
-  const settings = JSON.stringify({
-    env,
-    gypArgs,
-    nodeFolder,
-    gyp: readFileSync(join(folder, 'binding.gyp'), 'utf8'),
-  });
-  const stamp = join(folder, 'settings.json');
-  const known = existsSync(stamp) && readFileSync(stamp, 'utf8') === settings;
-  const steps = known ? ['build'] : ['clean', 'configure', 'build'];
-  for (const step of steps) {
-    const options = { cwd: folder, env: { ...process.env, ...env }, nodeFolder };
-    const { status, stdout, stderr } = nodeGyp(
-      [step, ...(step === 'build' ? ['-j', 'max'] : gypArgs)],
-      options,
-    );
-    if (status !== 0) throw new Error(`${stdout}${stderr}\nnode-gyp ${step} failed`);
-    // A compiler that only warns still has something to say.
-    if (/warning:/.test(stderr)) console.log(stderr.trimEnd());
-  }
-  writeFileSync(stamp, settings);
+  cpSync(join(repository, 'native'), join(folder, 'native'), { recursive: true });
+  const all = { ...process.env, ...env };
+  const compiler = findCompiler(all);
+  const headers = findHeaders(all);
+  if (compiler.missing) throw new Error(`no C++ compiler (${compiler.missing.join(', ')}) found`);
+  if (!headers) throw new Error('there is no node_api.h: run `npm run setup`');
+  const { warnings } = await compileAddon({ root: folder, compiler, headers, arch, env: all });
+  // A compiler that only warns still has something to say.
+  if (warnings.trim()) console.log(warnings.trimEnd());
 }
 
 /** Compiles `testFiles`, paths in the repository, and what they import into a stage; puts the runner beside them. */

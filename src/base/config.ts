@@ -1,14 +1,15 @@
 /**
  * Config is a value: one strict zod schema per component, parsed once at the edge and frozen.
- * An unknown key names the nearest known one.
+ * An unknown key names the known one that was meant, or those there are.
  */
-import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { describeIssue } from './config-issue.ts';
 import { DabarexError } from './errors.ts';
+import { nearestWord } from './nearest.ts';
 
 /**
  * Parses `value` by `schema` and freezes the result deeply.
- * @param where what is being read, for the message: `recipes/quickstart.yaml`
+ * @param where what is being read, for the message: `quickstart.yaml`
  * @throws config_unknown_key for a key no schema knows; config_invalid for any other mismatch
  */
 export function parseConfig<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
@@ -19,7 +20,7 @@ export function parseConfig<T>(schema: z.ZodType<T>, value: unknown, where: stri
   if (issue.code === 'unrecognized_keys') throw unknownKey(schema, issue.path, issue.keys[0]!, where);
   throw new DabarexError(
     'config_invalid',
-    `${where}: ${path || '(top level)'}: ${issue.message}. Correct this value and run again.`,
+    `${where}: ${path || '(top level)'}: ${describeIssue(issue, value)}. Correct this value and run again.`,
     { where, path },
   );
 }
@@ -31,9 +32,10 @@ function unknownKey(
   where: string,
 ): DabarexError {
   const known = keysAt(schema, path);
-  const nearest = [...known].sort((a, b) => distance(a, key) - distance(b, key))[0];
+  const nearest = nearestWord(key, known);
   const full = [...path.map(String), key].join('.');
-  const hint = nearest ? ` Did you mean "${[...path.map(String), nearest].join('.')}"?` : '';
+  const meant = nearest && ` Did you mean "${[...path.map(String), nearest].join('.')}"?`;
+  const hint = meant ?? (known.length > 0 ? ` The keys here are ${known.join(', ')}.` : '');
   return new DabarexError(
     'config_unknown_key',
     `${where}: unknown key "${full}".${hint} Remove it or rename it.`,

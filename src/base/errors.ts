@@ -7,7 +7,9 @@
 /** Every code of dabarex, `room_problem`; docs/errors.md explains each. Keep sorted. */
 // biome-ignore format: one code a line
 export const ERROR_CODES = [
+  'address_unusable',
   'chat_invalid',
+  'checkpoint_corrupt',
   'checkpoint_incomplete',
   'checkpoint_mismatch',
   'checkpoint_not_found',
@@ -16,14 +18,19 @@ export const ERROR_CODES = [
   'context_length_exceeded',
   'data_empty',
   'data_too_small',
+  'disk_full',
   'documents_invalid',
   'engine_stopped',
   'file_missing',
   'host_not_allowed',
+  'kernel_arguments_invalid',
+  'kernel_memory_exhausted',
   'logits_not_finite',
   'machine_unfit',
   'model_not_found',
   'model_not_ready',
+  'not_permitted',
+  'path_unusable',
   'port_in_use',
   'request_invalid',
   'run_locked',
@@ -49,6 +56,7 @@ export const ERROR_CODES = [
   'tokenizer_unsupported',
   'tokenizer_vocab_size',
   'training_diverged',
+  'usage_invalid',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -1,10 +1,12 @@
 /** Files that are whole or absent: written to a temporary name, fsynced, renamed. */
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { fileError } from './file-errors.ts';
 
 /**
  * Writes `content` to `path` so that a reader, or a run after a crash, sees the old file or the new one, never a part.
  * Creates the folder. The temporary file (`path.tmp-PID`) is removed on failure.
+ * @throws disk_full and what else {@link fileError} knows
  */
 export function writeFileAtomic(path: string, content: string | Uint8Array): void {
   writeFilePartsAtomic(path, [typeof content === 'string' ? Buffer.from(content, 'utf8') : content]);
@@ -12,19 +14,30 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
 
 /** As {@link writeFileAtomic}, for content that is produced part by part. */
 export function writeFilePartsAtomic(path: string, parts: Iterable<Uint8Array>): void {
-  mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.tmp-${process.pid}`;
-  const file = openSync(temporary, 'w');
   try {
-    for (const part of parts) writeFully(file, part);
-    fsyncSync(file);
-    closeSync(file);
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  try {
+    writeSynced(temporary, parts);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw fileError(error, path);
   }
   syncFolder(dirname(path));
+}
+
+function writeSynced(path: string, parts: Iterable<Uint8Array>): void {
+  const file = openSync(path, 'w');
+  try {
+    for (const part of parts) writeFully(file, part);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Makes a rename or creation in `folder` durable. A system that cannot sync folders is left as it is. */

@@ -18,6 +18,8 @@ import {
   pruneCheckpoints,
   saveCheckpoint,
 } from './folders.ts';
+import { writeSafetensors } from './safetensors.ts';
+import { verifyChecksums } from './verify.ts';
 
 let run: string;
 beforeEach(() => {
@@ -31,6 +33,7 @@ const save = (step: number) =>
     mkdirSync(join(dir, 'training'));
     writeFileSync(join(dir, 'model'), `model ${step}`);
     writeFileSync(join(dir, 'training', 'state'), `state ${step}`);
+    return {};
   });
 const steps = () => listCheckpoints(run).map((each) => each.step);
 
@@ -102,5 +105,42 @@ describe('checkpoints of a run', () => {
     rmSync(join(run, 'checkpoints', 'latest'));
     expect(latestCheckpoint(run)).toMatchObject({ step: 5, reason: 'checkpoints/latest is missing' });
     expect(readFileSync(join(findCheckpoint(run).dir, 'model'), 'utf8')).toBe('model 5');
+  });
+
+  it.each(['model', 'training/state'])('notice a flipped bit in %s', (name) => {
+    save(7);
+    const { dir } = findCheckpoint(run);
+    verifyChecksums(dir);
+    const bytes = readFileSync(join(dir, name));
+    bytes[3]! ^= 4;
+    writeFileSync(join(dir, name), bytes);
+    expect(() => verifyChecksums(dir)).toThrow(code('checkpoint_corrupt'));
+    expect(() => verifyChecksums(dir)).toThrow(join(dir, name));
+    verifyChecksums(dir, ['other']);
+  });
+
+  it('take the word of their writer for a checksum, which is that of the file', () => {
+    const tensors = [
+      { name: 'a', dtype: 'F32', shape: [100_003], data: new Float32Array(100_003).fill(1) },
+    ] as const;
+    saveCheckpoint(run, 1, (dir) => ({ weights: writeSafetensors(join(dir, 'weights'), tensors) }));
+    verifyChecksums(findCheckpoint(run).dir);
+    saveCheckpoint(run, 2, (dir) => {
+      writeFileSync(join(dir, 'weights'), 'x');
+      return { weights: '0123456789abcdef' };
+    });
+    expect(() => verifyChecksums(findCheckpoint(run).dir)).toThrow(code('checkpoint_corrupt'));
+  });
+
+  it('from before there were checksums pass', () => {
+    save(1);
+    const { dir } = findCheckpoint(run);
+    const path = join(dir, 'manifest.json');
+    const { checksums: _, ...before } = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify(before));
+    writeFileSync(join(dir, 'model'), 'model 2');
+    verifyChecksums(dir);
+    rmSync(path);
+    verifyChecksums(dir);
   });
 });

@@ -3,7 +3,7 @@
  *
  * A save fills `step-….tmp-PID`, syncs every file, renames the folder, and only then writes `latest`. Killed at any
  * moment, a run finds the last whole checkpoint; what the crash left is removed by the next save. `manifest.json` in
- * each folder holds the sizes of its files, so that one thinned out later is not taken for whole.
+ * each folder holds the sizes of its files, so that one thinned out later is not taken for whole, and their checksums (verify.ts).
  * Limit: one process saves at a time (the run's lock sees to it).
  */
 import {
@@ -20,25 +20,32 @@ import {
 } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { DabarexError, syncFolder, writeFileAtomic } from '../base/index.ts';
+import { checksumOf, MANIFEST } from './verify.ts';
 
 export interface Checkpoint {
   readonly step: number;
   readonly dir: string;
 }
 
+/** Checksums of files, by their path in the checkpoint, from who wrote them. */
+export type WrittenChecksums = Readonly<Record<string, string>>;
+
 /** The checkpoint to continue from; `reason` says why it is not the one `latest` names. */
 export interface LatestCheckpoint extends Checkpoint {
   readonly reason?: string;
 }
 
-const MANIFEST = 'manifest.json';
-
 /**
  * Saves a checkpoint: `write` puts its files into the folder it is given; whole or not at all. One of the same step is
  * replaced. Leftovers of an earlier crash are removed.
+ * @param write gives back the checksums it knows of files by their path in the folder; the others are read once more
  * @returns the folder it stands in
  */
-export function saveCheckpoint(runDir: string, step: number, write: (dir: string) => void): string {
+export function saveCheckpoint(
+  runDir: string,
+  step: number,
+  write: (dir: string) => WrittenChecksums,
+): string {
   const root = join(runDir, 'checkpoints');
   mkdirSync(root, { recursive: true });
   removeLeftovers(root);
@@ -46,14 +53,15 @@ export function saveCheckpoint(runDir: string, step: number, write: (dir: string
   const temporary = join(root, `${name}.tmp-${process.pid}`);
   mkdirSync(temporary);
   try {
-    write(temporary);
-    const files = Object.fromEntries(
-      filesBelow(temporary).map((path) => [
-        relative(temporary, path).split(sep).join('/'),
-        statSync(path).size,
-      ]),
-    );
-    writeFileAtomic(join(temporary, MANIFEST), `${JSON.stringify({ step, files }, null, 1)}\n`);
+    const known = write(temporary);
+    const files: Record<string, number> = {};
+    const checksums: Record<string, string> = {};
+    for (const path of filesBelow(temporary)) {
+      const name = relative(temporary, path).split(sep).join('/');
+      files[name] = statSync(path).size;
+      checksums[name] = known[name] ?? checksumOf(path);
+    }
+    writeFileAtomic(join(temporary, MANIFEST), `${JSON.stringify({ step, files, checksums }, null, 1)}\n`);
     syncBelow(temporary);
     publish(root, temporary, name);
   } catch (error) {

@@ -17,3 +17,4 @@ export {
   writeSafetensors,
 } from './safetensors.ts';
 export type { SafetensorsDtype, TensorInfo } from './safetensors-header.ts';
+export { verifyChecksums } from './verify.ts';

@@ -9,6 +9,7 @@ import {
   toFloat16Bits,
   writeFilePartsAtomic,
 } from '../base/index.ts';
+import { Checksum } from '../tensor/index.ts';
 import {
   dtypeBits,
   invalid,
@@ -18,6 +19,7 @@ import {
   type TensorInfo,
   tensorBytes,
 } from './safetensors-header.ts';
+import { PART_BYTES } from './verify.ts';
 
 const ARRAYS = {
   BOOL: Uint8Array,
@@ -116,12 +118,15 @@ export interface TensorToWrite {
   readonly data: TensorData | (() => TensorData);
 }
 
-/** Writes the file whole or not at all. The order is that of the reference writer: wide dtypes first, then names. */
+/**
+ * Writes the file whole or not at all. The order is that of the reference writer: wide dtypes first, then names.
+ * @returns the checksum of the file
+ */
 export function writeSafetensors(
   path: string,
   tensors: Iterable<TensorToWrite>,
   metadata: Readonly<Record<string, string>> = { format: 'pt' },
-): void {
+): string {
   const sorted = [...tensors].sort(
     (a, b) => dtypeBits(b.dtype) - dtypeBits(a.dtype) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
   );
@@ -140,7 +145,20 @@ export function writeSafetensors(
   assert(header.length - 8 <= MAX_HEADER_BYTES, 'header fits its limit');
   header.writeBigUInt64LE(BigInt(header.length - 8));
   json.copy(header, 8);
-  writeFilePartsAtomic(path, parts(header, sorted));
+  const checksum = new Checksum();
+  writeFilePartsAtomic(path, summed(parts(header, sorted), checksum));
+  return checksum.digest();
+}
+
+/** The same bytes in parts that fit the caches, each added to the checksum before it is written. */
+function* summed(parts: Iterable<Uint8Array>, checksum: Checksum): Generator<Uint8Array> {
+  for (const part of parts) {
+    for (let start = 0; start < part.byteLength; start += PART_BYTES) {
+      const piece = part.subarray(start, start + PART_BYTES);
+      checksum.update(piece);
+      yield piece;
+    }
+  }
 }
 
 function* parts(header: Uint8Array, tensors: readonly TensorToWrite[]): Generator<Uint8Array> {

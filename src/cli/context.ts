@@ -2,8 +2,8 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pc from 'picocolors';
-import { DabarexError } from '../base/index.ts';
 import { type NpmOptions, readNpmConfig } from '../storage/index.ts';
+import { toJsonLine } from './json.ts';
 
 /** Repeats of a signal within this time are one interruption: a terminal and npm may both deliver the same Ctrl-C. */
 const REPEAT_MS = 1000;
@@ -32,7 +32,7 @@ export interface CliContext {
   watchInterrupts(): void;
   /** Writes one line of result to standard output. */
   print(line?: string): void;
-  /** Writes one object as a line of JSON to standard output. */
+  /** Writes one object as a line of JSON to standard output, with keys as {@link toJsonLine} has them. */
   printJson(value: unknown): void;
 }
 
@@ -56,13 +56,23 @@ export function createContext(): CliContext {
     interrupted: controller.signal,
     watchInterrupts: () => watchSignals(controller),
     print: (line = '') => process.stdout.write(`${line}\n`),
-    printJson: (value) => process.stdout.write(`${JSON.stringify(value)}\n`),
+    printJson: (value) => process.stdout.write(toJsonLine(value)),
   };
 }
 
-/** Whether a command ended with `error` because the user interrupted it; an error with a code is a failure even then. */
+/**
+ * Whether a command ended with `error` because the user interrupted it: it is, or is caused by, the reason of the interruption or
+ * an AbortError. Whatever else goes wrong while work is being ended, a checkpoint that cannot be saved above all, is a failure.
+ */
 export function isInterruption(error: unknown, context: CliContext): boolean {
-  return context.interrupted.aborted && !(error instanceof DabarexError);
+  const { aborted, reason } = context.interrupted;
+  if (!aborted) return false;
+  const seen = new Set<unknown>();
+  for (let each = error; each instanceof Error && !seen.has(each); each = each.cause) {
+    if (each === reason || each.name === 'AbortError') return true;
+    seen.add(each);
+  }
+  return false;
 }
 
 function watchSignals(controller: AbortController): void {

@@ -1,15 +1,13 @@
-/** Where a recipe's things are kept. */
-import { createHash } from 'node:crypto';
+/** Where things are kept that all runs share. */
 import { join } from 'node:path';
 import type { CliContext } from './context.ts';
-import type { Recipe } from './recipe.ts';
 
-/** Prepared text, tokenizer and shards: shared by all recipes whose `data` and `tokenizer` are the same. */
-export function dataDirOf(recipe: Recipe, context: CliContext): string {
-  const key = createHash('sha256')
-    .update(JSON.stringify([recipe.data, recipe.tokenizer]))
-    .digest('hex');
-  return join(context.cacheDir, 'data', key.slice(0, 12));
+/**
+ * Prepared data: `documents/KEY`, `tokenizers/KEY`, `shards/KEY`, each named by what it was made of: texts by their content,
+ * settings, code. So runs of other texts or settings never touch it, and those of the same share it.
+ */
+export function dataDirOf(context: CliContext): string {
+  return join(context.cacheDir, 'data');
 }
 
 /** Downloaded sources, by their hash. */

@@ -1,12 +1,11 @@
 /** Some training steps of a recipe under the profiler: on its prepared data where there is some, else on random tokens. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Rng } from '../base/index.ts';
+import { DabarexError, Rng } from '../base/index.ts';
 import { completeModelConfig, flopsPerToken, Transformer } from '../model/index.ts';
 import { createOptimizer } from '../optim/index.ts';
 import { StreamingDataset } from '../stream/index.ts';
 import { createKernels, type Kernels, profiledKernels, resolvePrecision } from '../tensor/index.ts';
-import { loadTokenizer, type Tokenizer } from '../tokenizer/index.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
 import {
   type MachineLimits,
   type ProfileReport,
@@ -16,11 +15,13 @@ import {
   type TrainingData,
 } from '../train/index.ts';
 import type { CliContext } from './context.ts';
-import { dataDirOf } from './folders.ts';
 import { type Recipe, requirePart, tokenizerVocabSize } from './recipe.ts';
+import { makeTokenData } from './stages/data.ts';
 
 /** Long enough for several windows on a machine that also does other work. */
 const LIMIT_MS = 150;
+/** What says that there is no prepared data. */
+const NOT_PREPARED: readonly string[] = ['documents_invalid', 'source_not_found'];
 
 export interface ProfileSettings {
   readonly steps: number;
@@ -58,7 +59,7 @@ export async function profileRecipe(
   const limits = measureLimits(engine);
   const config = { ...requirePart(recipe, 'train'), duration: `${warmupSteps + steps}step` };
   const precision = resolvePrecision(kernels, config.precision);
-  const prepared = settings.randomTokens ? undefined : findPrepared(recipe, context);
+  const prepared = settings.randomTokens ? undefined : await findPrepared(recipe, threads, context);
   const vocabSize = prepared?.tokenizer.vocabSize ?? tokenizerVocabSize(recipe.tokenizer);
   const modelConfig = completeModelConfig(requirePart(recipe, 'model'), vocabSize);
   const data = prepared?.open() ?? randomData(modelConfig.vocabSize, recipe.seed);
@@ -103,24 +104,34 @@ function measureLimits(kernels: Kernels): MachineLimits {
 
 type ProfiledData = TrainingData & { close(): void };
 
-/** The token shards that an earlier run of the same data, tokenizer and sequence length has left. */
-function findPrepared(
+/** The token shards that an earlier run of the same data, tokenizer and sequence length has left; nothing is fetched. */
+async function findPrepared(
   recipe: Recipe,
+  threads: number,
   context: CliContext,
-): { tokenizer: Tokenizer; open: () => ProfiledData } | undefined {
-  const { sequenceLength, phases } = requirePart(recipe, 'train');
-  const dir = dataDirOf(recipe, context);
-  const shardsDir = join(dir, `shards-${sequenceLength}`);
-  const tokenizerPath = join(dir, 'tokenizer', 'tokenizer.json');
-  if (!recipe.data || ![join(shardsDir, 'manifest.json'), tokenizerPath].every((path) => existsSync(path)))
-    return undefined;
-  const tokenizer = loadTokenizer(tokenizerPath);
-  const streams = Object.fromEntries(
-    Object.keys(recipe.data.domains).map((domain) => [domain, join(shardsDir, 'train', domain)]),
-  );
-  const { seed } = recipe;
-  const open = () => new StreamingDataset({ streams, phases, seed, endOfText: tokenizer.endOfTextId });
-  return { tokenizer, open };
+): Promise<{ tokenizer: Tokenizer; open: () => ProfiledData } | undefined> {
+  if (!recipe.data || !recipe.tokenizer) return undefined;
+  const { phases } = requirePart(recipe, 'train');
+  const log = () => undefined;
+  const caller = { recipe, context, threads, log, reusableStage: aside };
+  try {
+    const { tokenizer, shardsDir } = await makeTokenData(caller, { onlyFinished: true });
+    const streams = Object.fromEntries(
+      Object.keys(recipe.data.domains).map((domain) => [domain, join(shardsDir, 'train', domain)]),
+    );
+    const { seed } = recipe;
+    const open = () => new StreamingDataset({ streams, phases, seed, endOfText: tokenizer.endOfTextId });
+    return { tokenizer, open };
+  } catch (error) {
+    const isAbsent = error instanceof DabarexError && NOT_PREPARED.includes(error.code);
+    if (isAbsent) return undefined;
+    throw error;
+  }
+}
+
+/** A stage without events. */
+function aside<T>(_: string, work: (begin: () => void) => Promise<T>): Promise<T> {
+  return work(() => undefined);
 }
 
 /** Every token as likely as any other; one document per sequence. */

@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commandPaths, run } from './run.suite.ts';
 
@@ -51,6 +54,58 @@ describe('the command line', () => {
     const { code, stderr } = await run(args);
     expect(code).toBe(2);
     expect(stderr).toMatch(message);
+  });
+
+  it.each([
+    [['model', 'inf', '--json'], 'unknownCommand', /unknown command 'inf' \(Did you mean info\?\)/],
+    [['model', 'info', '--json'], 'missingArgument', /missing required argument/],
+    [['model', 'info', 'dbrx-9b', '--json', '--sequence-length', '0'], 'invalidArgument', /at least 1/],
+    [['model', 'info', 'dbrx-9b', '--json', '--sequence-length', 'abc'], 'invalidArgument', /whole number/],
+    [['model', '--json'], 'unknownOption', /unknown option/],
+  ])('%j is wrong usage as JSON', async (args, problem, message) => {
+    const { code, stdout, stderr } = await run(args);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    const { error } = JSON.parse(stderr);
+    expect(error).toMatchObject({ code: 'usage_invalid', fields: { problem } });
+    expect(error.message).toMatch(message);
+  });
+
+  it('prints keys of JSON in snake_case, those of a recipe as they are in a recipe', async () => {
+    const info = JSON.parse(
+      (await run(['model', 'info', 'dbrx-9b', '--json', '--sequence-length', '64'])).stdout,
+    );
+    expect(info).toMatchObject({ sequence_length: 64, model: { dModel: 2048 } });
+    expect(info.flops_per_token.training).toBe(3 * info.flops_per_token.forward);
+    expect(info.memory.weights_bf16_bytes).toBe(2 * info.parameters.total);
+  });
+
+  it('says what model info wants of a recipe whose vocabulary nobody has counted', async () => {
+    const { code, stderr } = await run(['model', 'info', 'shakespeare']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^error\[config_invalid\]: The vocabulary of shakespeare .*--set model\.vocabSize=65/,
+    );
+  });
+
+  it('refuses to train a recipe that lacks a part before anything is made', async () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'dabarex-program-'));
+    const places = { cwd, runsDir: join(cwd, 'runs'), cacheDir: join(cwd, 'cache') };
+    for (const args of [
+      ['train', 'dbrx-9b'],
+      ['up', 'dbrx-132b', '--port', '0'],
+    ]) {
+      const { code, stderr } = await run(args, places);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/error\[config_invalid\]: Recipe dbrx-\w+ has no part "data"/);
+    }
+    expect(readdirSync(cwd)).toEqual([]);
+    rmSync(cwd, { recursive: true });
+  });
+
+  it('names the recipe that was meant', async () => {
+    const { stderr } = await run(['train', 'quickstar']);
+    expect(stderr).toMatch(/error\[file_missing\].*Did you mean quickstart\?/);
   });
 
   it('has help with examples on every command', async () => {

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { DabarexError } from '../base/index.ts';
+import { DabarexError, fileError } from '../base/index.ts';
 import { chatCommand } from './commands/chat.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -20,6 +20,7 @@ import { upCommand } from './commands/up.ts';
 import { type CliContext, isInterruption } from './context.ts';
 import { warnOfReferenceKernels } from './engine.ts';
 import { examples } from './help.ts';
+import { toJsonLine } from './json.ts';
 
 /** Makes one command; every file of commands/ exports one. Its action throws where the command fails. */
 type CommandMaker = (context: CliContext) => Command;
@@ -44,7 +45,7 @@ const RUN_MODELS = ['up', 'train', 'eval', 'generate', 'chat', 'serve'];
 
 /** Runs the command `args` names (without node and script). @returns the exit code; never throws, never exits */
 export async function runCommandLine(args: readonly string[], context: CliContext): Promise<number> {
-  const program = createProgram(context);
+  const program = createProgram(context, { quiet: args.includes('--json') });
   try {
     await program.parseAsync([...args], { from: 'user' });
     return context.interrupted.aborted ? 130 : 0;
@@ -53,16 +54,16 @@ export async function runCommandLine(args: readonly string[], context: CliContex
   }
 }
 
-/** All commands, unparsed. */
-export function createProgram(context: CliContext): Command {
+/** All commands, unparsed. @param options.quiet true: wrong usage is not printed as text, since it is reported as JSON */
+export function createProgram(context: CliContext, { quiet = false } = {}): Command {
   const program = new Command('dabarex')
     .description('From raw text to a served mixture-of-experts language model.')
     .version(packageVersion())
     .addHelpText(
       'after',
       examples([
-        ['dabarex up recipes/quickstart.yaml', 'text, tokenizer, training, evaluation, server'],
-        ['dabarex model info recipes/dbrx-132b.yaml', 'parameters, memory and FLOPs of a model'],
+        ['dabarex up quickstart', 'text, tokenizer, training, evaluation, server'],
+        ['dabarex model info dbrx-132b', 'parameters, memory and FLOPs of a model'],
         ['dabarex COMMAND --help', 'options and examples of one command'],
       ]),
     );
@@ -73,7 +74,7 @@ export function createProgram(context: CliContext): Command {
   everyCommand(program, (command) => {
     command.exitOverride().configureOutput({
       writeOut: (text) => context.stdout.write(text),
-      writeErr: (text) => context.stderr.write(text),
+      writeErr: (text) => quiet || context.stderr.write(text),
     });
     if (command.commands.length === 0) command.option('--debug', 'show the stack of an error');
   });
@@ -85,18 +86,19 @@ function everyCommand(command: Command, visit: (command: Command) => void): void
   for (const each of command.commands) everyCommand(each, visit);
 }
 
-function reportError(error: unknown, args: readonly string[], context: CliContext): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (isInterruption(error, context)) {
+function reportError(thrown: unknown, args: readonly string[], context: CliContext): number {
+  if (thrown instanceof CommanderError) return reportUsage(thrown, args, context);
+  if (isInterruption(thrown, context)) {
     context.stderr.write('Interrupted. The same command continues where it stopped.\n');
     return 130;
   }
+  const error = fileError(thrown);
   const { red } = context.colors;
   const debug = args.includes('--debug');
   if (error instanceof DabarexError) {
     if (args.includes('--json')) {
       const { code, message, fields } = error;
-      context.stderr.write(`${JSON.stringify({ error: { code, message, fields } })}\n`);
+      context.stderr.write(toJsonLine({ error: { code, message, fields } }));
     } else context.stderr.write(`${red(`error[${error.code}]`)}: ${error.message}\n`);
     if (debug) context.stderr.write(`${stackOf(error)}\n`);
     return 1;
@@ -109,6 +111,18 @@ function reportError(error: unknown, args: readonly string[], context: CliContex
       : 'This is a fault of dabarex. Run again with --debug and report the stack.\n',
   );
   return 1;
+}
+
+/** Commander has printed the words, unless they are wanted as JSON; help that was asked for is no error. */
+function reportUsage(error: CommanderError, args: readonly string[], context: CliContext): number {
+  if (error.exitCode === 0) return 0;
+  if (args.includes('--json')) {
+    const text = error.code === 'commander.help' ? 'A command is missing.' : error.message;
+    const message = `${text.replace(/^error: /, '').replaceAll('\n', ' ')} Options and examples: --help.`;
+    const fields = { problem: error.code.replace(/^commander[.]/, '') };
+    context.stderr.write(toJsonLine({ error: { code: 'usage_invalid', message, fields } }));
+  }
+  return 2;
 }
 
 function stackOf(error: unknown): string {

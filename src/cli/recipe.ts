@@ -7,7 +7,7 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify, YAMLParseError } from 'yaml';
 import { z } from 'zod';
-import { DabarexError, parseConfig } from '../base/index.ts';
+import { DabarexError, nearestWord, parseConfig } from '../base/index.ts';
 import { evaluateConfigSchema } from '../evaluate/index.ts';
 import { modelConfigSchema } from '../model/index.ts';
 import { prepareConfigSchema } from '../prepare/index.ts';
@@ -72,11 +72,17 @@ export function requirePart<P extends Part>(recipe: Recipe, part: P): NonNullabl
   if (value === undefined || value === null) {
     throw new DabarexError(
       'config_invalid',
-      `Recipe ${recipe.name} has no part "${part}", which this command needs. Add it, or choose another recipe.`,
+      `Recipe ${recipe.name} has no part "${part}", which this command needs. Add it, or choose another recipe: ` +
+        'quickstart has all parts.',
       { recipe: recipe.name, part },
     );
   }
   return value as NonNullable<Recipe[P]>;
+}
+
+/** The parts of a recipe that a training run needs. @throws config_invalid when it lacks one */
+export function requireRunParts(recipe: Recipe): void {
+  for (const part of ['data', 'tokenizer', 'model', 'train'] as const) requirePart(recipe, part);
 }
 
 /** Tokens of a tokenizer that is still to be trained: known for BPE alone. */
@@ -101,16 +107,19 @@ function findRecipe(path: string, cwd: string): string {
   const given = isAbsolute(path) ? path : join(cwd, path);
   if (existsSync(given)) return given;
   if (isRecipeName(path)) return own;
+  const names = ownNames();
+  const nearest = nearestWord(basename(path).replace(/\.ya?ml$/, ''), names);
+  const hint = nearest ? ` Did you mean ${nearest}?` : '';
   throw new DabarexError(
     'file_missing',
-    `There is no recipe at ${given}. Check the path, or name one that comes with dabarex: ${ownNames()}.`,
-    { path: given },
+    `There is no recipe at ${given}.${hint} Check the path, or name one that comes with dabarex: ${names.join(', ')}.`,
+    { path: given, nearest },
   );
 }
 
-function ownNames(): string {
+function ownNames(): string[] {
   const files = existsSync(RECIPES) ? readdirSync(RECIPES) : [];
-  return files.map((file) => file.replace(/\.yaml$/, '')).join(', ');
+  return files.map((file) => file.replace(/\.yaml$/, '')).sort();
 }
 
 /** The document of a file laid over those it extends. */

@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import { type CliContext, createContext } from './context.ts';
+import { toJsonLine } from './json.ts';
 import { createProgram, runCommandLine } from './program.ts';
 
 export interface Outcome {
@@ -21,7 +22,7 @@ export async function run(args: readonly string[], overrides: Partial<CliContext
     stderr: stderr as unknown as NodeJS.WriteStream,
     colors: pc.createColors(false),
     print: (line = '') => stdout.write(`${line}\n`),
-    printJson: (value) => stdout.write(`${JSON.stringify(value)}\n`),
+    printJson: (value) => stdout.write(toJsonLine(value)),
     ...overrides,
   };
   const code = await runCommandLine(args, context);

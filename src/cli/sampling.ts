@@ -15,8 +15,13 @@ export interface SamplingOptions {
 export function addSamplingOptions(command: Command): Command {
   return command
     .option('--max-tokens <n>', 'tokens to generate at most', wholeNumber, 128)
-    .option('--temperature <t>', '0 takes the most likely token', nonNegative, 0.8)
-    .option('--top-p <p>', 'the smallest set of tokens with this much probability', nonNegative, 1)
+    .option('--temperature <t>', '0 to 2; 0 takes the most likely token', numberIn(0, 2), 0.8)
+    .option(
+      '--top-p <p>',
+      'more than 0, up to 1: the smallest set of tokens with this much probability',
+      numberIn(0, 1, 'low end out'),
+      1,
+    )
     .option('--seed <n>', 'the same seed gives the same text', wholeNumber, 0)
     .option('--stop <text>', 'ends the answer; repeatable', (text: string, all?: string[]) => [
       ...(all ?? []),
@@ -51,10 +56,15 @@ export function portNumber(text: string): number {
   return value;
 }
 
-function nonNegative(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0) || value === Infinity) {
-    throw new InvalidArgumentError('It must be a number from 0.');
-  }
-  return value;
+/** An option that is a number from `low` to `high`. */
+function numberIn(low: number, high: number, ends?: 'low end out'): (text: string) => number {
+  return (text) => {
+    const value = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text.trim()) ? Number(text) : NaN;
+    if (value <= high && (ends ? value > low : value >= low)) return value;
+    throw new InvalidArgumentError(
+      ends
+        ? `It must be more than ${low} and at most ${high}.`
+        : `It must be a number from ${low} to ${high}.`,
+    );
+  };
 }

@@ -1,12 +1,12 @@
 /** A run at work: its directory, its recipe, and how its progress is shown on the terminal and on the page. */
 import { join } from 'node:path';
-import { DabarexError, type OnProgress, type Progress } from '../base/index.ts';
+import { DabarexError, fileError, type OnProgress, type Progress } from '../base/index.ts';
 import { listCheckpoints } from '../checkpoint/index.ts';
 import { RunDirectory, type RunEventBody, type Stage } from '../runs/index.ts';
 import { type CliContext, isInterruption } from './context.ts';
 import { formatSeconds } from './output.ts';
 import { createProgressDisplay, type ProgressDisplay } from './progress.ts';
-import { type Recipe, recipeSchema } from './recipe.ts';
+import { type Recipe, recipeSchema, requireRunParts } from './recipe.ts';
 
 export interface RunSession {
   readonly context: CliContext;
@@ -18,48 +18,48 @@ export interface RunSession {
   readonly onProgress: OnProgress;
   /** A line for people, above the bars and in log.txt. */
   log(text: string): void;
-  /** Runs one stage between its two events; what `work` returns may name details for the second one. */
+  /** Runs one stage between its two events. */
   stage<T>(stage: Stage, details: Record<string, unknown>, work: () => Promise<T>): Promise<T>;
-}
-
-export interface WithRunOptions {
-  /** false: work that only looks at a run; its events, and so its state, stay as they are. Default true. */
-  readonly recorded?: boolean;
+  /**
+   * As {@link stage} for work that may find its result finished: it begins with the call of `begin` or the first report of
+   * progress, and without either leaves no events, so that those of the call that did the work still tell its time.
+   */
+  reusableStage<T>(stage: Stage, work: (begin: () => void) => Promise<T>): Promise<T>;
 }
 
 /**
  * Opens the run of a recipe and works on it: events say how it began and ended, the lock and the terminal are given
  * back whatever happens.
- * @throws run_locked, run_recipe_differs, and what `work` throws
+ * @throws config_invalid for a recipe that is no whole run, before anything is made; run_locked, run_recipe_differs; and what
+ *   `work` throws
  */
 export async function withRun<T>(
   recipe: Recipe,
   threads: number,
   context: CliContext,
   work: (session: RunSession) => Promise<T>,
-  { recorded = true }: WithRunOptions = {},
 ): Promise<T> {
+  requireRunParts(recipe);
   const plain = JSON.parse(JSON.stringify(recipe));
   const options = { runsDir: context.runsDir, name: recipe.name, recipe: plain, now: context.now };
   const mayDiffer = hasTrained(context, recipe) ? ['serve', 'evaluate'] : Object.keys(recipeSchema.shape);
   const run = RunDirectory.open({ ...options, mayDiffer });
   const display = createProgressDisplay(context.stderr, context.now);
-  const record: RecordEvent = (event) => {
-    if (recorded) run.appendEvent(event);
-  };
+  const record: RecordEvent = (event) => run.appendEvent(event);
   try {
     const begun = run.readEvents().values.length > 0;
     record({ type: begun ? 'run_resumed' : 'run_started' });
     const result = await work(createSession(recipe, threads, context, run, display, record));
     record({ type: context.interrupted.aborted ? 'run_interrupted' : 'run_completed' });
     return result;
-  } catch (error) {
-    if (isInterruption(error, context)) record({ type: 'run_interrupted' });
-    else {
-      const code = error instanceof DabarexError ? error.code : 'internal';
-      const message = error instanceof Error ? error.message : String(error);
-      record({ type: 'run_failed', code, message });
-      run.log(`failed: ${message}`);
+  } catch (thrown) {
+    const interrupted = isInterruption(thrown, context);
+    const error = interrupted ? thrown : fileError(thrown);
+    try {
+      if (interrupted) record({ type: 'run_interrupted' });
+      else recordFailure(error, run, record);
+    } catch {
+      // On a full disk the record fails for the reason that `error` tells.
     }
     throw error;
   } finally {
@@ -75,6 +75,13 @@ function hasTrained(context: CliContext, recipe: Recipe): boolean {
 
 type RecordEvent = (event: RunEventBody) => void;
 
+function recordFailure(error: unknown, run: RunDirectory, record: RecordEvent): void {
+  const code = error instanceof DabarexError ? error.code : 'internal';
+  const message = error instanceof Error ? error.message : String(error);
+  record({ type: 'run_failed', code, message });
+  run.log(`failed: ${message}`);
+}
+
 function createSession(
   recipe: Recipe,
   threads: number,
@@ -83,13 +90,34 @@ function createSession(
   display: ProgressDisplay,
   record: RecordEvent,
 ): RunSession {
+  let beginStage: () => void = () => undefined;
   const report = (progress: Progress, note?: string) => {
+    beginStage();
     display.update(progress, note);
     run.writeProgress(progress);
   };
   const log = (text: string) => {
     display.log(text);
     run.log(text);
+  };
+  const work = async <T>(stage: Stage, details: object, doWork: (begin: () => void) => Promise<T>) => {
+    let started: number | undefined;
+    beginStage = () => {
+      if (started !== undefined) return;
+      started = context.now();
+      record({ type: 'stage_started', stage, ...details });
+    };
+    try {
+      const result = await doWork(beginStage);
+      display.stop();
+      if (started === undefined || context.interrupted.aborted) return result;
+      const seconds = (context.now() - started) / 1000;
+      record({ type: 'stage_completed', stage, seconds });
+      run.log(`${stage} took ${formatSeconds(seconds)}`);
+      return result;
+    } finally {
+      beginStage = () => undefined;
+    }
   };
   return {
     context,
@@ -99,15 +127,11 @@ function createSession(
     report,
     onProgress: (progress) => report(progress),
     log,
-    async stage(stage, details, work) {
-      record({ type: 'stage_started', stage, ...details });
-      const started = context.now();
-      const result = await work();
-      if (context.interrupted.aborted) return result;
-      const seconds = (context.now() - started) / 1000;
-      record({ type: 'stage_completed', stage, seconds });
-      run.log(`${stage} took ${formatSeconds(seconds)}`);
-      return result;
-    },
+    stage: (stage, details, doWork) =>
+      work(stage, details, (begin) => {
+        begin();
+        return doWork();
+      }),
+    reusableStage: (stage, doWork) => work(stage, {}, doWork),
   };
 }

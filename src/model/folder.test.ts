@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readSafetensors } from '../checkpoint/index.ts';
+import { readSafetensors, saveCheckpoint } from '../checkpoint/index.ts';
 import { createKernels } from '../tensor/index.ts';
 import { trainChar } from '../tokenizer/index.ts';
 import { completeModelConfig, modelConfigSchema } from './config.ts';
@@ -43,6 +43,23 @@ describe('a model folder', () => {
     const weights = ({ parameters }: Transformer) =>
       parameters.map(({ name, tensor }) => [name, tensor.data] as const);
     expect(weights(model)).toEqual(weights(saved));
+  });
+
+  it('is refused where a bit of its weights has changed since the checkpoint was saved', () => {
+    const { dir } = save('whole', false);
+    const run = join(folder, 'run');
+    const checkpoint = saveCheckpoint(run, 1, (to) => {
+      cpSync(dir, to, { recursive: true });
+      return {};
+    });
+    loadModelFolder(checkpoint, { threads: 1, precision: 'f32' });
+    const path = join(checkpoint, 'model.safetensors');
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 5]! ^= 1;
+    writeFileSync(path, bytes);
+    expect(() => loadModelFolder(checkpoint, { threads: 1, precision: 'f32' })).toThrow(
+      expect.objectContaining({ code: 'checkpoint_corrupt', message: expect.stringContaining(path) }),
+    );
   });
 
   it('with two embeddings is not read as one with one', () => {

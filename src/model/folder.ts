@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError, writeFileAtomic } from '../base/index.ts';
-import { checkTensors, readSafetensors, writeSafetensors } from '../checkpoint/index.ts';
+import { checkTensors, readSafetensors, verifyChecksums, writeSafetensors } from '../checkpoint/index.ts';
 import { createKernels, type Precision, resolvePrecision } from '../tensor/index.ts';
 import { loadTokenizer, saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import type { ModelConfig } from './config.ts';
@@ -16,6 +16,8 @@ import {
   toHuggingFaceConfig,
 } from './families/dbrx.ts';
 import { Transformer } from './transformer.ts';
+
+const WEIGHTS = 'model.safetensors';
 
 export interface LoadModelOptions {
   readonly threads: number;
@@ -28,15 +30,16 @@ export interface LoadedModel {
 }
 
 /**
- * Loads a model folder for inference.
- * @throws file_missing, config_invalid, safetensors_invalid, checkpoint_mismatch, tokenizer_invalid
+ * Loads a model folder for inference. Of a checkpoint the weights' checksum is verified.
+ * @throws file_missing, config_invalid, checkpoint_corrupt, safetensors_invalid, checkpoint_mismatch, tokenizer_invalid
  */
 export function loadModelFolder(dir: string, options: LoadModelOptions): LoadedModel {
   const config = readModelConfig(dir);
   const kernels = createKernels({ threads: options.threads });
   const precision = resolvePrecision(kernels, options.precision);
   const model = new Transformer(config, kernels, { precision, trainable: false });
-  readWeights(model, join(dir, 'model.safetensors'));
+  verifyChecksums(dir, [WEIGHTS]);
+  readWeights(model, join(dir, WEIGHTS));
   return { model, tokenizer: loadTokenizer(join(dir, 'tokenizer.json')) };
 }
 
@@ -85,8 +88,15 @@ export function readWeights(model: Transformer, path: string): void {
   for (const { tensor } of model.parameters) tensor.version++;
 }
 
-/** Writes a model folder that {@link loadModelFolder} and Hugging Face's DBRX classes read; weights in f32. */
-export function saveModelFolder(dir: string, model: Transformer, tokenizer: Tokenizer): void {
+/**
+ * Writes a model folder that {@link loadModelFolder} and Hugging Face's DBRX classes read; weights in f32.
+ * @returns the checksum of the weights, by the name of their file
+ */
+export function saveModelFolder(
+  dir: string,
+  model: Transformer,
+  tokenizer: Tokenizer,
+): Record<string, string> {
   mkdirSync(dir, { recursive: true });
   const tensors = huggingFaceTensors(model.config, model.parameters).map((tensor) => ({
     name: tensor.name,
@@ -94,10 +104,11 @@ export function saveModelFolder(dir: string, model: Transformer, tokenizer: Toke
     shape: tensor.shape,
     data: () => joined(tensor),
   }));
-  writeSafetensors(join(dir, 'model.safetensors'), tensors);
+  const checksum = writeSafetensors(join(dir, WEIGHTS), tensors);
   saveTokenizer(join(dir, 'tokenizer.json'), tokenizer);
   writeJson(join(dir, 'generation_config.json'), { eos_token_id: [tokenizer.endOfTextId] });
   writeJson(join(dir, 'config.json'), toHuggingFaceConfig(model.config));
+  return { [WEIGHTS]: checksum };
 }
 
 function joined({ parts }: NamedTensor): Float32Array {

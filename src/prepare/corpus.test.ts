@@ -98,9 +98,7 @@ describe('prepareCorpus', () => {
       if (stage === 'prepare code') controller.abort();
     };
     await expect(prepare(both(), 'out', { onProgress, signal: controller.signal })).rejects.toThrow('abort');
-    const folder = join(root, 'out/documents');
-    expect(readdirSync(join(folder, 'train'))).toEqual(['prose.jsonl']);
-    expect(readdirSync(folder)).not.toContain('manifest.json');
+    expect(readdirSync(join(root, 'out'))).toEqual([]);
     expect((await prepare()).reused).toBe(false);
     expect((await prepare()).reused).toBe(true);
   });
@@ -120,10 +118,93 @@ describe('prepareCorpus', () => {
       encoding: 'utf8',
     });
     expect(child.signal, child.stderr).toBe('SIGKILL');
-    expect(readdirSync(join(root, 'out/documents/train'))).toEqual(['prose.jsonl']);
+    const left = `documents.tmp-${child.pid}`;
+    expect(readdirSync(join(root, 'out')).sort()).toEqual(['documents.lock', left]);
+    expect(readdirSync(join(root, 'out', left, 'train'))).toEqual(['prose.jsonl']);
     const resumed = await prepare();
     expect(resumed.reused).toBe(false);
     expect(resumed.manifest).toEqual((await prepare(both(), 'fresh')).manifest);
+    expect(readdirSync(join(root, 'out'))).toEqual(['documents']);
+  });
+
+  it('by key leaves the documents of another project alone whose recipe reads the same', async () => {
+    const config = configOf({ domains: { prose: { sources: [{ url: 'file:text' }] } } });
+    const projects = ['one', 'two'].map((name) => join(root, name));
+    for (const project of projects) {
+      mkdirSync(join(project, 'text'), { recursive: true });
+      for (let i = 0; i < 9; i++)
+        writeFileSync(join(project, 'text', `${i}.txt`), `${project} ${i} `.repeat(9));
+    }
+    const prepareIn = (baseDir: string) => prepare(config, 'shared', { baseDir, byKey: true });
+    const [one, two] = [await prepareIn(projects[0]!), await prepareIn(projects[1]!)];
+    expect(two.documentsDir).not.toBe(one.documentsDir);
+    expect(await prepareIn(projects[0]!)).toMatchObject({ documentsDir: one.documentsDir, reused: true });
+    const [first] = await documentsOf(two.documentsDir, 'train/prose.jsonl');
+    expect(first!.text).toContain(projects[1]!);
+  });
+
+  it('makes the same documents once where two want them, and tells the second whom it waits for', async () => {
+    const warnings: string[] = [];
+    const begun: string[] = [];
+    const call = (name: string) =>
+      prepare(both(), 'shared', {
+        byKey: true,
+        warn: (message: string) => warnings.push(message),
+        onBegin: () => begun.push(name),
+      });
+    const results = await Promise.all([call('a'), call('b')]);
+    expect(results.map((each) => each.reused).sort()).toEqual([false, true]);
+    expect(begun).toHaveLength(1);
+    expect(warnings).toEqual([expect.stringContaining(`Waiting for process ${process.pid}`)]);
+    expect(results[0].manifest).toEqual(results[1].manifest);
+  });
+
+  it('stops waiting for another when it is interrupted', async () => {
+    const controller = new AbortController();
+    const first = prepare(both(), 'shared');
+    const more = { signal: controller.signal, warn: () => controller.abort(new Error('enough')) };
+    await expect(prepare(both(), 'shared', more)).rejects.toThrow(/enough|aborted/);
+    expect((await first).reused).toBe(false);
+  });
+
+  it('does not replace a folder that it did not make', async () => {
+    mkdirSync(join(root, 'out/documents'), { recursive: true });
+    writeFileSync(join(root, 'out/documents/thesis.txt'), 'years of work');
+    await expect(prepare()).rejects.toMatchObject({ code: 'path_unusable' });
+    expect(readdirSync(join(root, 'out'))).toEqual(['documents']);
+    expect(readFileSync(join(root, 'out/documents/thesis.txt'), 'utf8')).toBe('years of work');
+  });
+
+  it('says how a text is given that is not there', async () => {
+    const config = configOf({ domains: { play: { sources: [{ url: 'file:lost.txt' }] } } });
+    await expect(prepare(config)).rejects.toMatchObject({
+      code: 'source_not_found',
+      message: expect.stringContaining('--set data.domains.play.sources.0.url=file:PATH'),
+    });
+  });
+
+  it('does not take a file of a folder that changes between its hash and its use', async () => {
+    const onBegin = () => writeFileSync(join(root, 'prose', '3.txt'), 'Another speech. '.repeat(30));
+    await expect(prepare(both(), 'out', { onBegin })).rejects.toMatchObject({ code: 'source_hash_mismatch' });
+    expect(readdirSync(join(root, 'out'))).toEqual([]);
+  });
+
+  it.each([
+    ['file:prose#[z-a]', /sources\.0\.url: .*\[z-a\]/],
+    ['file:///%zz', /sources\.0\.url: .*%zz/],
+    ['npm:prose@latest', /sources\.0\.url: .*exact version/],
+  ])('refuses the source %s with its place in the recipe', (url, message) => {
+    const config = { domains: { prose: { sources: [{ url }] } } };
+    expect(() => configOf(config)).toThrow(
+      expect.objectContaining({ code: 'config_invalid', message: expect.stringMatching(message) }),
+    );
+  });
+
+  it('refuses an exclude and an integrity that cannot be read', () => {
+    for (const wrong of [{ exclude: ['[z-a]'] }, { integrity: 'sha512-abc' }]) {
+      const config = { domains: { prose: { sources: [{ url: 'file:prose', ...wrong }] } } };
+      expect(() => configOf(config)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+    }
   });
 
   it('keeps one copy of a text, across domains', async () => {

@@ -1,9 +1,8 @@
 /**
  * Raw text to clean documents: fetch, decode, extract, filter, drop exact duplicates, split off held-out documents.
- * Result: `DIR/documents/{train,heldout}/DOMAIN.jsonl`, the held-out text alone as `heldout/DOMAIN.txt`, and `manifest.json` last.
+ * Result: `{train,heldout}/DOMAIN.jsonl`, the held-out text alone as `heldout/DOMAIN.txt`, and `manifest.json`.
  * One domain is in memory at a time.
  */
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError, type OnProgress, writeFileAtomic, writeFilePartsAtomic } from '../base/index.ts';
 import {
@@ -12,6 +11,7 @@ import {
   fetchSource,
   globMatcher,
   type NpmOptions,
+  parseSourceUrl,
   type SourceFile,
 } from '../storage/index.ts';
 import type { PrepareConfig, SourceConfig } from './config.ts';
@@ -19,21 +19,20 @@ import { decodeText } from './decode.ts';
 import { type Document, documentLines, identified } from './documents.ts';
 import { extractTexts } from './extract.ts';
 import { REJECT_REASONS, type RejectReason, rejectDocument, rejectFile, withoutLicence } from './filters.ts';
-import { describeFile, type ManifestFile, stageKey, trustedManifest, writeManifest } from './manifest.ts';
+import { describeFile, type ManifestFile, stageKey } from './manifest.ts';
 import { paragraphBlocks, SPLITS, type Split, splitDocuments } from './split.ts';
+import { makeStage, type StageOptions, stageFolder } from './stage-folder.ts';
 
 /** Raised whenever the same config and inputs give other documents than before. */
 const CODE_VERSION = 1;
 
-export interface PrepareOptions {
-  /** the documents go to `dir/documents` */
+export interface PrepareOptions extends StageOptions {
+  /** the documents go to `dir/documents`, or by key to a folder in it */
   readonly dir: string;
   readonly cacheDir: string;
   readonly baseDir?: string;
   readonly npm?: NpmOptions;
-  readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
-  readonly warn?: (message: string) => void;
 }
 
 export interface SplitCount {
@@ -74,55 +73,99 @@ export interface PreparedCorpus {
 }
 
 /**
- * Prepares the corpus, or finds it prepared. The same config and inputs give the same bytes.
- * @throws data_empty where a domain keeps nothing; what fetchSource throws
+ * Prepares the corpus, or finds it prepared. The same config and inputs give the same bytes. The result's key is of the content of the
+ * sources, so a file that changes gives another one.
+ * @throws data_empty where a domain keeps nothing; what fetchSource throws; what {@link makeStage} throws
  */
 export async function prepareCorpus(config: PrepareConfig, options: PrepareOptions): Promise<PreparedCorpus> {
-  const documentsDir = join(options.dir, 'documents');
   const opened = await openUnpinned(config, options);
-  const integrities = sourcesOf(config).map((each) => each.integrity ?? opened.get(each)!.integrity);
+  const integrities = placesOf(config).map(({ source }) => source.integrity ?? opened.get(source)!.integrity);
   const key = stageKey({ codeVersion: CODE_VERSION, config, integrities });
-  const finished = trustedManifest<CorpusManifest>(documentsDir, key);
-  if (finished) return { documentsDir, manifest: finished, reused: true };
+  const documentsDir = stageFolder(join(options.dir, 'documents'), key, options);
+  const made = await makeStage<CorpusManifest>(documentsDir, key, options, async (folder) => ({
+    key,
+    codeVersion: CODE_VERSION,
+    config,
+    ...(await writeCorpus(config, folder, opened, options)),
+  }));
+  return { documentsDir, ...made };
+}
 
-  rmSync(join(documentsDir, 'manifest.json'), { force: true });
+async function writeCorpus(
+  config: PrepareConfig,
+  folder: string,
+  opened: Map<SourceConfig, FetchedSource>,
+  options: PrepareOptions,
+): Promise<Pick<CorpusManifest, 'domains' | 'files'>> {
   const seen = new Set<string>();
   const domains: Record<string, DomainReport> = {};
   const files: ManifestFile[] = [];
   const names = Object.keys(config.domains);
+  const places = placesOf(config);
   for (const [index, name] of names.entries()) {
     options.onProgress?.({ stage: `prepare ${name}`, done: index, total: names.length, unit: 'domains' });
     const parts: Record<Split, Document[]> = { train: [], heldout: [] };
     const sources: SourceReport[] = [];
-    for (const source of config.domains[name]!.sources) {
-      const fetched = opened.get(source) ?? (await fetchSource(source, options));
-      sources.push(await readSource(source, fetched, { config, seen, parts, signal: options.signal }));
-      opened.delete(source);
+    for (const place of places.filter(({ domain }) => domain === name)) {
+      const report = await explained(place, async () => {
+        const fetched = opened.get(place.source) ?? (await fetchSource(place.source, options));
+        return readSource(place.source, fetched, { config, seen, parts, signal: options.signal });
+      });
+      sources.push(report);
+      opened.delete(place.source);
     }
     domains[name] = { train: count(parts.train), heldout: count(parts.heldout), sources };
     requireText(name, domains[name]);
-    files.push(...writeDomain(documentsDir, name, parts));
+    files.push(...writeDomain(folder, name, parts));
   }
   options.onProgress?.({ stage: 'prepare', done: names.length, total: names.length, unit: 'domains' });
-  const manifest: CorpusManifest = { key, codeVersion: CODE_VERSION, config, domains, files };
-  writeManifest(documentsDir, manifest);
-  return { documentsDir, manifest, reused: false };
+  return { domains, files };
 }
 
-function sourcesOf(config: PrepareConfig): SourceConfig[] {
-  return Object.values(config.domains).flatMap((domain) => domain.sources);
+/** A source and where the recipe has it. */
+interface SourcePlace {
+  readonly source: SourceConfig;
+  readonly domain: string;
+  readonly index: number;
+}
+
+function placesOf(config: PrepareConfig): SourcePlace[] {
+  return Object.entries(config.domains).flatMap(([domain, { sources }]) =>
+    sources.map((source, index) => ({ source, domain, index })),
+  );
 }
 
 /** Sources without a pin must be looked at before one can say whether the result is up to date. */
 async function openUnpinned(
   config: PrepareConfig,
-  options: FetchOptions,
+  options: FetchOptions & StageOptions,
 ): Promise<Map<SourceConfig, FetchedSource>> {
   const opened = new Map<SourceConfig, FetchedSource>();
-  for (const source of sourcesOf(config)) {
-    if (!source.integrity) opened.set(source, await fetchSource(source, options));
+  for (const place of placesOf(config)) {
+    const { source } = place;
+    if (source.integrity) continue;
+    if (options.onlyFinished && parseSourceUrl(source.url).kind !== 'file') {
+      throw new DabarexError(
+        'documents_invalid',
+        `${source.url} is not pinned: only fetching it would tell what it is.`,
+      );
+    }
+    opened.set(source, await explained(place, () => fetchSource(source, options)));
   }
   return opened;
+}
+
+/** Adds to the error of a local text that is not there how another is given. */
+async function explained<T>({ source, domain, index }: SourcePlace, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isMissing = error instanceof DabarexError && error.code === 'source_not_found';
+    if (!isMissing || parseSourceUrl(source.url).kind !== 'file') throw error;
+    const key = `data.domains.${domain}.sources.${index}.url`;
+    const message = `${error.message} To give a text of yours: --set ${key}=file:PATH.`;
+    throw new DabarexError(error.code, message, { ...error.fields, key }, { cause: error });
+  }
 }
 
 interface Sink {

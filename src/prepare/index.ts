@@ -23,6 +23,7 @@ export {
 export { type Document, readDocuments } from './documents.ts';
 export type { RejectReason } from './filters.ts';
 export { SPLITS, type Split } from './split.ts';
+export type { StageOptions } from './stage-folder.ts';
 export { finishedCorpus, sampleTexts, type TextSampleOptions } from './text-sample.ts';
 export {
   type ShardsManifest,

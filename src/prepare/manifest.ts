@@ -14,7 +14,7 @@ export interface ManifestFile {
   readonly sha256: string;
 }
 
-interface Manifest {
+export interface Manifest {
   readonly key: string;
   readonly files: readonly ManifestFile[];
 }

@@ -84,11 +84,24 @@ it('writes the same bytes with one thread and with two, and reuses what is finis
   expect((await tokenize('one', 1, { sampleTokens: 33 })).reused).toBe(false);
 });
 
+it('by key leaves shards alone that may be read just now', async () => {
+  const first = await tokenize('by-key', 1, { byKey: true });
+  const reader = new MdsReader(join(first.shardsDir, 'train', 'a'));
+  const second = await tokenize('by-key', 1, { byKey: true, sampleTokens: 33 });
+  expect(second).toMatchObject({ reused: false, manifest: { sampleTokens: 33 } });
+  expect([...reader].every(({ tokens }) => (tokens as Int32Array).length === 65)).toBe(true);
+  reader.close();
+  expect((await tokenize('by-key', 1, { byKey: true })).reused).toBe(true);
+  const onlyFinished = { byKey: true, onlyFinished: true };
+  expect((await tokenize('by-key', 1, onlyFinished)).shardsDir).toBe(first.shardsDir);
+  await expect(tokenize('elsewhere', 1, onlyFinished)).rejects.toMatchObject({ code: 'documents_invalid' });
+});
+
 it('leaves nothing trusted when stopped in the middle', async () => {
   const controller = new AbortController();
   const options = { signal: controller.signal, onProgress: () => controller.abort() };
   await expect(tokenize('stopped', 1, options)).rejects.toThrow('abort');
-  expect(readdirSync(join(root, 'stopped'))).not.toContain('manifest.json');
+  expect(readdirSync(root).filter((name) => name.startsWith('stopped'))).toEqual([]);
   expect((await tokenize('stopped')).reused).toBe(false);
 });
 

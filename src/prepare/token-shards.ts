@@ -1,36 +1,38 @@
 /**
- * Clean documents to token shards: one MDS data set per split and domain, `OUT/{train,heldout}/DOMAIN/`, column `tokens`
+ * Clean documents to token shards: one MDS data set per split and domain, `{train,heldout}/DOMAIN/`, column `tokens`
  * (ndarray:int32), every sample of one length and sharing its first token with the last of the one before; documents are joined with the
- * end-of-text token after each. `manifest.json` appears last. The bytes written do not hang on the number of threads.
+ * end-of-text token after each; and `manifest.json`. The bytes written do not hang on the number of threads.
  * Limit: a split's last tokens that fill no sample are left out (`tokens` in the manifest counts them).
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError, type OnProgress } from '../base/index.ts';
 import { MdsWriter } from '../stream/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
+import type { CorpusManifest } from './corpus.ts';
 import { readDocuments } from './documents.ts';
 import { EncodePool } from './encode-pool.ts';
-import { describeFile, type ManifestFile, stageKey, trustedManifest, writeManifest } from './manifest.ts';
+import { describeFile, type ManifestFile, stageKey } from './manifest.ts';
 import { SampleCutter } from './sample-cutter.ts';
 import { SPLITS, type Split } from './split.ts';
+import { makeStage, type StageOptions, stageFolder } from './stage-folder.ts';
 import { finishedCorpus } from './text-sample.ts';
 
 const CODE_VERSION = 1;
 /** Characters of text in one job of a thread. */
 const JOB_CHARACTERS = 1 << 18;
 
-export interface TokenizeOptions {
+export interface TokenizeOptions extends StageOptions {
   readonly documentsDir: string;
   /** a tokenizer.json */
   readonly tokenizerPath: string;
   /** tokens in a sample: the sequence length plus one */
   readonly sampleTokens: number;
+  /** the result goes here, or by key to a folder in it */
   readonly outDir: string;
   readonly threads: number;
   readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
 export interface TokenCount {
@@ -66,10 +68,20 @@ export async function tokenizeCorpus(
   const tokenizerSha256 = createHash('sha256').update(readFileSync(options.tokenizerPath)).digest('hex');
   const inputs = { codeVersion: CODE_VERSION, corpusKey: corpus.key, tokenizerSha256, sampleTokens };
   const key = stageKey(inputs);
-  const finished = trustedManifest<ShardsManifest>(outDir, key);
-  if (finished) return { shardsDir: outDir, manifest: finished, reused: true };
+  const shardsDir = stageFolder(outDir, key, options);
+  const made = await makeStage<ShardsManifest>(shardsDir, key, options, async (folder) => ({
+    key,
+    ...inputs,
+    ...(await writeShards(corpus, folder, options)),
+  }));
+  return { shardsDir, ...made };
+}
 
-  rmSync(outDir, { recursive: true, force: true });
+async function writeShards(
+  corpus: CorpusManifest,
+  folder: string,
+  options: TokenizeOptions,
+): Promise<Pick<ShardsManifest, 'domains' | 'files'>> {
   const names = Object.keys(corpus.domains);
   const total = names.reduce((sum, name) => {
     const { train, heldout } = corpus.domains[name]!;
@@ -87,9 +99,9 @@ export async function tokenizeCorpus(
     for (const name of names) {
       const counts: Partial<Record<Split, TokenCount>> = {};
       for (const split of SPLITS) {
-        counts[split] = await writeSplit(pool, name, split, options, onBytes);
-        for (const file of readdirSync(join(outDir, split, name)).sort()) {
-          files.push(describeFile(outDir, `${split}/${name}/${file}`));
+        counts[split] = await writeSplit(pool, name, split, { ...options, outDir: folder }, onBytes);
+        for (const file of readdirSync(join(folder, split, name)).sort()) {
+          files.push(describeFile(folder, `${split}/${name}/${file}`));
         }
       }
       domains[name] = counts as Record<Split, TokenCount>;
@@ -97,9 +109,7 @@ export async function tokenizeCorpus(
   } finally {
     await pool.close();
   }
-  const manifest: ShardsManifest = { key, ...inputs, domains, files };
-  writeManifest(outDir, manifest);
-  return { shardsDir: outDir, manifest, reused: false };
+  return { domains, files };
 }
 
 async function writeSplit(

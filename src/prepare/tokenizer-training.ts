@@ -1,8 +1,7 @@
 /**
  * The tokenizer of a corpus: byte-level BPE learned from a sample of the training documents, or one token per character.
- * Result: `OUT/tokenizer.json`, and `manifest.json` last. Limit: training holds its thread until it ends.
+ * Result: `tokenizer.json`, and `manifest.json`. Limit: training holds its thread until it ends.
  */
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OnProgress } from '../base/index.ts';
 import {
@@ -14,16 +13,18 @@ import {
   trainChar,
 } from '../tokenizer/index.ts';
 import { readDocuments } from './documents.ts';
-import { describeFile, type ManifestFile, stageKey, trustedManifest, writeManifest } from './manifest.ts';
+import { describeFile, type ManifestFile, stageKey } from './manifest.ts';
 import { SPLITS } from './split.ts';
+import { makeStage, type StageOptions, stageFolder } from './stage-folder.ts';
 import { finishedCorpus, sampleTexts } from './text-sample.ts';
 
 const CODE_VERSION = 1;
 
-export interface TrainTokenizerOptions {
+export interface TrainTokenizerOptions extends StageOptions {
   readonly documentsDir: string;
+  /** the result goes here, or by key to a folder in it */
   readonly outDir: string;
-  /** shares of the domains in the sample; default by size */
+  /** shares of the domains in the sample, as in the mix of training; default by size; nothing to a `char` tokenizer */
   readonly weights?: Readonly<Record<string, number>>;
   readonly onProgress?: OnProgress;
 }
@@ -53,26 +54,27 @@ export async function trainCorpusTokenizer(
   options: TrainTokenizerOptions,
 ): Promise<TrainedTokenizer> {
   const { documentsDir, outDir } = options;
-  const path = join(outDir, 'tokenizer.json');
   const corpusKey = finishedCorpus(documentsDir).key;
-  const inputs = { codeVersion: CODE_VERSION, corpusKey, config, weights: options.weights ?? null };
+  const weights = config.kind === 'char' ? undefined : options.weights;
+  const inputs = { codeVersion: CODE_VERSION, corpusKey, config, weights: weights ?? null };
   const key = stageKey(inputs);
-  if (trustedManifest<TokenizerManifest>(outDir, key)) {
-    return { tokenizer: loadTokenizer(path), path, reused: true };
-  }
-  rmSync(join(outDir, 'manifest.json'), { force: true });
-  const tokenizer =
-    config.kind === 'char'
-      ? trainChar(await charactersOf(documentsDir))
-      : trainBpe({
-          texts: await sampleTexts({ documentsDir, trainBytes: config.trainBytes, weights: options.weights }),
-          vocabSize: config.vocabSize,
-          onProgress: options.onProgress,
-        });
-  saveTokenizer(path, tokenizer);
-  const manifest: TokenizerManifest = { key, ...inputs, files: [describeFile(outDir, 'tokenizer.json')] };
-  writeManifest(outDir, manifest);
-  return { tokenizer, path, reused: false };
+  const folder = stageFolder(outDir, key, options);
+  const { reused } = await makeStage<TokenizerManifest>(folder, key, options, async (temporary) => {
+    saveTokenizer(join(temporary, 'tokenizer.json'), await train(config, options, weights));
+    return { key, ...inputs, files: [describeFile(temporary, 'tokenizer.json')] };
+  });
+  const path = join(folder, 'tokenizer.json');
+  return { tokenizer: loadTokenizer(path), path, reused };
+}
+
+async function train(
+  config: TokenizerConfig,
+  { documentsDir, onProgress }: TrainTokenizerOptions,
+  weights: Readonly<Record<string, number>> | undefined,
+): Promise<Tokenizer> {
+  if (config.kind === 'char') return trainChar(await charactersOf(documentsDir));
+  const texts = await sampleTexts({ documentsDir, trainBytes: config.trainBytes, weights });
+  return trainBpe({ texts, vocabSize: config.vocabSize, onProgress });
 }
 
 async function charactersOf(documentsDir: string): Promise<Set<string>> {

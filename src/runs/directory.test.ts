@@ -1,6 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -68,6 +78,8 @@ describe('RunDirectory', () => {
     expect(error.message).toContain('seed is 1 there and 2 now');
     expect(error.message).toContain('train.duration is "2Mtok" there and "4Mtok" now');
     expect(error.message).toContain('train.phases.1');
+    expect(error.message).toContain('--set name=OTHER');
+    expect(error.message).toContain(`remove ${join(runsDir, 'a')}`);
     expect(readRecipe(join(runsDir, 'a'))).toEqual(recipe);
     open('a', { ...recipe, serve: { port: 2 } }).close();
     expect(readRecipe(join(runsDir, 'a')).serve).toEqual({ port: 2 });
@@ -179,6 +191,18 @@ describe('the lock', () => {
     open().close();
   });
 
+  it.each([
+    ['a folder', (lock: string) => mkdirSync(lock), 'path_unusable', /lock cannot be used.*EISDIR/],
+    ['a link to nothing', (lock: string) => symlinkSync('nowhere', lock), 'run_locked', /lock/],
+  ] as const)('that is %s is an error that names it, not a wait for ever', (_, make, code, message) => {
+    open().close();
+    make(join(runsDir, 'a', 'lock'));
+    const error = codeOf(() => open());
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(message);
+    expect(readdirSync(join(runsDir, 'a')).filter((name) => name.includes('.tmp-'))).toEqual([]);
+  });
+
   it('takes over the lock of a dead process whose id another process has now, and a damaged one', () => {
     open().close();
     const lock = join(runsDir, 'a', 'lock');
@@ -203,13 +227,14 @@ describe('listRuns', () => {
     const second = open('second');
     second.appendEvent({ type: 'stage_started', stage: 'train', total_steps: 100 });
     second.appendMetrics({ step: 7, tokens: 70, eta_seconds: 12 });
+    second.appendMetrics({ step: 8, loss_eval_nats: 2 });
     const runs = listRuns(runsDir);
     expect(runs.map((each) => [each.name, each.status.state, each.status.step])).toEqual([
-      ['second', 'training', 7],
+      ['second', 'training', 8],
       ['first', 'completed', 0],
     ]);
     expect(runs[0]).toMatchObject({
-      lastMetrics: { tokens: 70 },
+      lastMetrics: { loss_eval_nats: 2 },
       status: { etaSeconds: 12, totalSteps: 100 },
     });
     expect(runs[0]!.sizeBytes).toBeGreaterThan(100);

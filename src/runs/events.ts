@@ -6,6 +6,8 @@ export type Stage = (typeof STAGES)[number];
 export interface DomainEvaluation {
   readonly bits_per_byte: number;
   readonly loss_nats: number;
+  /** of held-out text that was evaluated, in UTF-8 */
+  readonly text_bytes?: number;
   /** `xz -9e` on the same held-out bytes, for scale */
   readonly xz_bits_per_byte?: number;
 }
@@ -13,8 +15,8 @@ export interface DomainEvaluation {
 /** An event without its time, as given to `appendEvent`. */
 export type RunEventBody =
   | { readonly type: 'run_started' }
-  | { readonly type: 'run_resumed'; readonly step?: number }
-  | { readonly type: 'run_interrupted'; readonly step?: number }
+  | { readonly type: 'run_resumed' }
+  | { readonly type: 'run_interrupted' }
   | { readonly type: 'run_completed' }
   | { readonly type: 'run_failed'; readonly code: string; readonly message: string }
   | {

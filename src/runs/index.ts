@@ -9,6 +9,7 @@ export {
   type Stage,
 } from './events.ts';
 export type { JsonLines } from './jsonl.ts';
+export { describeOwner, type LockAttempt, type LockOwner, tryLock } from './lock.ts';
 export {
   isRunAlive,
   isRunName,
@@ -21,5 +22,6 @@ export {
   readStatus,
 } from './read.ts';
 export { listRuns, type RunSummary, RunsReader } from './reader.ts';
+export { findRun, removeRun } from './remove.ts';
 export type { RunProgress, RunState, RunStatus, StageStatus } from './status.ts';
 export type { EventsPage, MetricsPage, RunDetail, RunListEntry } from './wire.ts';

@@ -12,7 +12,7 @@ import {
   readSync,
   writeSync,
 } from 'node:fs';
-import { writeFileAtomic } from '../base/index.ts';
+import { fileError, writeFileAtomic } from '../base/index.ts';
 
 const NEWLINE = 0x0a;
 const TAIL_BLOCK_BYTES = 1 << 16;
@@ -27,7 +27,10 @@ export interface JsonLines<T> {
   readonly damagedLines: number;
 }
 
-/** Appends `value` as one line by a single write; cuts a part-written line off again if the write fails (a full disk). */
+/**
+ * Appends `value` as one line by a single write; cuts a part-written line off again if the write fails.
+ * @throws disk_full and what else {@link fileError} knows
+ */
 export function appendJsonLine(path: string, value: unknown): void {
   appendText(path, `${JSON.stringify(value)}\n`);
 }
@@ -35,18 +38,26 @@ export function appendJsonLine(path: string, value: unknown): void {
 /** As {@link appendJsonLine}, for plain text. */
 export function appendText(path: string, text: string): void {
   const bytes = Buffer.from(text, 'utf8');
-  const file = openSync(path, 'a');
   try {
-    const sizeBefore = fstatSync(file).size;
+    const file = openSync(path, 'a');
     try {
-      let offset = 0;
-      while (offset < bytes.byteLength) offset += writeSync(file, bytes, offset);
-    } catch (error) {
-      ftruncateSync(file, sizeBefore);
-      throw error;
+      appendWhole(file, bytes);
+    } finally {
+      closeSync(file);
     }
-  } finally {
-    closeSync(file);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+function appendWhole(file: number, bytes: Uint8Array): void {
+  const before = fstatSync(file);
+  try {
+    let offset = 0;
+    while (offset < bytes.byteLength) offset += writeSync(file, bytes, offset);
+  } catch (error) {
+    if (before.isFile()) ftruncateSync(file, before.size);
+    throw error;
   }
 }
 

@@ -1,26 +1,44 @@
 /**
- * One writer per run: a lock file that names its process. The file appears whole (linked into place), a lock whose process is
+ * One writer per run, or per folder of shared data: a lock file that names its process. The file appears whole (linked into place), a lock whose process is
  * dead is taken over, and a process id that was given to another process since is told apart by the process's start time.
  * Limit: a process on another host cannot be probed, so its lock counts as alive until someone removes the file.
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { DabarexError } from '../base/index.ts';
+import { DabarexError, fileError } from '../base/index.ts';
 
-interface LockOwner {
+/** Looks of another process at a lock that changes under its eyes, before it gives up. */
+const MAX_ATTEMPTS = 100;
+
+export interface LockOwner {
   readonly pid: number;
   readonly host: string;
   /** identity of the process beyond its id (boot and start tick on Linux); '' where the system does not tell */
   readonly processStart: string;
-  /** when the lock was taken, ISO 8601 */
-  readonly time: string;
+  /** when the lock was taken, ISO 8601, where it was told */
+  readonly time?: string;
+}
+
+/** The lock, to be given back; or who holds it, where that can be told. */
+export type LockAttempt =
+  | { readonly release: () => void }
+  | { readonly release?: undefined; readonly owner: LockOwner | undefined };
+
+/**
+ * Takes the lock file of a run at `path` for this process and returns the function that gives it back.
+ * @throws run_locked when a living process holds it; path_unusable, not_permitted where the file cannot be read
+ */
+export function takeLock(path: string, runPath: string, time: string): () => void {
+  const attempt = tryLock(path, time);
+  if (attempt.release) return attempt.release;
+  throw lockedError(runPath, path, attempt.owner);
 }
 
 /**
- * Takes the lock file at `path` for this process and returns the function that gives it back.
- * @throws run_locked when a living process holds it
+ * Takes the lock file at `path` for this process, or tells who holds it. A lock whose process is dead is taken over.
+ * @throws path_unusable, not_permitted where there is a lock that cannot be read; disk_full
  */
-export function takeLock(path: string, runPath: string, time: string): () => void {
+export function tryLock(path: string, time?: string): LockAttempt {
   const mine: LockOwner = {
     pid: process.pid,
     host: hostname(),
@@ -29,20 +47,23 @@ export function takeLock(path: string, runPath: string, time: string): () => voi
   };
   const content = JSON.stringify(mine);
   const temporary = `${path}.tmp-${process.pid}`;
-  writeFileSync(temporary, content);
   try {
+    writeFileSync(temporary, content);
     for (let attempt = 0; !tryLink(temporary, path); attempt++) {
-      const held = readText(path);
-      if (held === undefined) continue;
-      const owner = parseOwner(held);
-      if ((owner && isAlive(owner)) || attempt > 100) throw lockedError(runPath, path, owner);
-      removeStale(path, held);
+      const held = readLock(path);
+      const owner = held === undefined ? undefined : parseOwner(held);
+      if ((owner && isAlive(owner)) || attempt > MAX_ATTEMPTS) return { owner };
+      if (held !== undefined) removeStale(path, held);
     }
+  } catch (error) {
+    throw fileError(error, path);
   } finally {
     rmSync(temporary, { force: true });
   }
-  return () => {
-    if (readText(path) === content) rmSync(path, { force: true });
+  return {
+    release: () => {
+      if (readText(path) === content) rmSync(path, { force: true });
+    },
   };
 }
 
@@ -52,11 +73,16 @@ export function isLocked(path: string): boolean {
   return owner !== undefined && isAlive(owner);
 }
 
+/** The owner of a lock, for a message. */
+export function describeOwner(owner: LockOwner | undefined): string {
+  if (!owner) return 'another process';
+  return `process ${owner.pid} on ${owner.host}${owner.time ? ` since ${owner.time}` : ''}`;
+}
+
 function lockedError(runPath: string, path: string, owner: LockOwner | undefined): DabarexError {
-  const who = owner ? `process ${owner.pid} on ${owner.host} since ${owner.time}` : 'another process';
   return new DabarexError(
     'run_locked',
-    `${runPath} is being written by ${who}. Wait for it or stop it; if it no longer exists, remove ${path}.`,
+    `${runPath} is being written by ${describeOwner(owner)}. Wait for it or stop it; if it no longer exists, remove ${path}.`,
     { path: runPath, pid: owner?.pid, host: owner?.host, since: owner?.time },
   );
 }
@@ -107,6 +133,16 @@ function parseOwner(text: string): LockOwner | undefined {
     return Number.isSafeInteger(owner.pid) && owner.pid > 0 ? owner : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** The content of a lock; undefined where it is gone again. */
+function readLock(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

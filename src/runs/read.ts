@@ -17,6 +17,9 @@ export const RUN_FILES = {
   lock: 'lock',
 } as const;
 
+/** Among so many lines of metrics.jsonl is one of a log point. */
+const RECENT_LINES = 20;
+
 export type Recipe = Readonly<Record<string, unknown>>;
 
 /** Letters, digits, `.`, `_` and `-`, at most 100, not starting with a dot: a name that is one folder and no path. */
@@ -64,6 +67,9 @@ export function readStatus(
   return deriveStatus({
     events,
     lastMetrics: readLastMetrics(runPath),
+    etaSeconds: readLastJsonLines<RunMetrics>(join(runPath, RUN_FILES.metrics), RECENT_LINES).findLast(
+      (each) => each.eta_seconds !== undefined,
+    )?.eta_seconds,
     progress: readProgress(runPath),
     alive: isRunAlive(runPath),
   });

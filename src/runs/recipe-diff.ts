@@ -27,8 +27,8 @@ export function recipeDiffersError(runPath: string, found: readonly RecipeDiffer
   const more = found.length > 3 ? `; and ${found.length - 3} more` : '';
   return new DabarexError(
     'run_recipe_differs',
-    `${runPath} was made by another recipe: ${named.join('; ')}${more}. Give the new run another name, ` +
-      'set the values back to continue this one, or remove its folder to start it again.',
+    `${runPath} was made by another recipe: ${named.join('; ')}${more}. Start a run beside it with --set name=OTHER, ` +
+      `set the values back to continue this one, or remove ${runPath} to start it again.`,
     { path: runPath, firstKey: found[0]?.path, numDifferences: found.length },
   );
 }

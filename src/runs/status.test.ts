@@ -43,7 +43,7 @@ describe('deriveStatus', () => {
     });
     expect(status.stages).toEqual([
       { stage: 'prepare', state: 'completed', startedAt: '2026-01-01T00:00:00.000Z', seconds: 3 },
-      { stage: 'train', state: 'stopped', startedAt: '2026-01-01T00:00:02.000Z' },
+      { stage: 'train', state: 'stopped', startedAt: '2026-01-01T00:00:02.000Z', spentSeconds: 1 },
     ]);
     expect(status.stage).toBe('train');
     expect(status.error).toEqual({ code: 'disk_full', message: 'No space.' });
@@ -56,5 +56,34 @@ describe('deriveStatus', () => {
     });
     expect(status).toMatchObject({ state: 'training', stages: [{ stage: 'train', state: 'running' }] });
     expect(status.error).toBeUndefined();
+  });
+
+  it('adds up the time of a stage over the calls that worked on it, also over one that was killed', () => {
+    const saved: RunEventBody = { type: 'checkpoint_saved', step: 1, path: 'c' };
+    const { stages } = deriveStatus({
+      events: events(
+        start('prepare'),
+        { type: 'stage_completed', stage: 'prepare', seconds: 30 },
+        start('train'),
+        { type: 'run_interrupted' },
+        { type: 'run_resumed' },
+        start('train'),
+        saved,
+        { type: 'run_resumed' },
+        start('train'),
+        { type: 'stage_completed', stage: 'train', seconds: 5 },
+      ),
+      alive: false,
+    });
+    expect(stages.map(({ stage, state, seconds }) => [stage, state, seconds])).toEqual([
+      ['prepare', 'completed', 30],
+      ['train', 'completed', 7],
+    ]);
+  });
+
+  it('keeps the time to go when the last line is of an evaluation', () => {
+    const sources = { events: events(start('train')), alive: true };
+    const evaluated = { time: '2026-01-01T00:00:09.000Z', step: 9, loss_eval_nats: 1 };
+    expect(deriveStatus({ ...sources, lastMetrics: evaluated, etaSeconds: 12 }).etaSeconds).toBe(12);
   });
 });

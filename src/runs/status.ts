@@ -29,7 +29,10 @@ export interface StageStatus {
   readonly stage: Stage;
   readonly state: 'running' | 'completed' | 'stopped';
   readonly startedAt: string;
+  /** of a completed stage: spent on it, over all the calls that worked on it */
   readonly seconds?: number;
+  /** of an unfinished stage: spent on it by the calls that ended before it did */
+  readonly spentSeconds?: number;
 }
 
 export interface RunStatus {
@@ -63,12 +66,15 @@ const STATE_OF_STAGE: Readonly<Record<Stage, RunState>> = {
 export interface StatusSources {
   readonly events: readonly RunEvent[];
   readonly lastMetrics?: RunMetrics;
+  /** the last that was logged: an evaluation of a step that is no log point has none */
+  readonly etaSeconds?: number;
   readonly progress?: RunProgress;
   readonly alive: boolean;
 }
 
 /** The status that the sources tell. */
-export function deriveStatus({ events, lastMetrics, progress, alive }: StatusSources): RunStatus {
+export function deriveStatus(sources: StatusSources): RunStatus {
+  const { events, lastMetrics, etaSeconds, progress, alive } = sources;
   const state = stateOf(events, alive);
   const stages = stagesOf(events, alive);
   const running = stages.find((each) => each.state === 'running');
@@ -83,7 +89,7 @@ export function deriveStatus({ events, lastMetrics, progress, alive }: StatusSou
     progress: running && progress && progress.time >= running.startedAt ? progress : undefined,
     step: lastMetrics?.step ?? 0,
     totalSteps: details?.total_steps,
-    etaSeconds: state === 'training' ? lastMetrics?.eta_seconds : undefined,
+    etaSeconds: state === 'training' ? (lastMetrics?.eta_seconds ?? etaSeconds) : undefined,
     startedAt: events[0]?.time,
     updatedAt: latest(events.at(-1)?.time, lastMetrics?.time, progress?.time),
     parametersTotal: details?.parameters_total,
@@ -129,25 +135,39 @@ function isActive(state: RunState): boolean {
 /** The stages in the order they were last begun, each once. */
 function stagesOf(events: readonly RunEvent[], alive: boolean): StageStatus[] {
   const stages = new Map<Stage, StageStatus>();
+  let before: string | undefined;
   for (const event of events) {
-    if (event.type === 'stage_started') {
-      stages.delete(event.stage);
-      stages.set(event.stage, { stage: event.stage, state: 'running', startedAt: event.time });
-    } else if (event.type === 'stage_completed') {
-      const begun = stages.get(event.stage);
-      const { stage, seconds } = event;
-      stages.set(stage, { stage, state: 'completed', startedAt: begun?.startedAt ?? event.time, seconds });
+    if (event.type === 'stage_started') beginStage(stages, event.stage, event.time);
+    else if (event.type === 'stage_completed') {
+      const { stage, time, seconds } = event;
+      const begun = stages.get(stage);
+      const total = seconds + (begun?.spentSeconds ?? 0);
+      stages.set(stage, { stage, state: 'completed', startedAt: begun?.startedAt ?? time, seconds: total });
     } else if (event.type === 'run_interrupted' || event.type === 'run_failed') {
-      stopRunning(stages);
+      stopRunning(stages, event.time);
+    } else if (event.type === 'run_resumed' || event.type === 'run_started') {
+      // Killed without a word: its last one is the best that is known of its end.
+      stopRunning(stages, before ?? event.time);
     }
+    before = event.time;
   }
-  if (!alive) stopRunning(stages);
+  if (!alive && before) stopRunning(stages, before);
   return [...stages.values()];
 }
 
-function stopRunning(stages: Map<Stage, StageStatus>): void {
+/** What an earlier call spent on a stage it did not finish counts on; a finished stage that is begun again is another. */
+function beginStage(stages: Map<Stage, StageStatus>, stage: Stage, startedAt: string): void {
+  const before = stages.get(stage);
+  const earlier = before?.spentSeconds === undefined ? {} : { spentSeconds: before.spentSeconds };
+  stages.delete(stage);
+  stages.set(stage, { stage, state: 'running', startedAt, ...earlier });
+}
+
+function stopRunning(stages: Map<Stage, StageStatus>, time: string): void {
   for (const [stage, each] of stages) {
-    if (each.state === 'running') stages.set(stage, { ...each, state: 'stopped' });
+    if (each.state !== 'running') continue;
+    const spent = Math.max(0, Date.parse(time) - Date.parse(each.startedAt)) / 1000;
+    stages.set(stage, { ...each, state: 'stopped', spentSeconds: (each.spentSeconds ?? 0) + spent });
   }
 }
 

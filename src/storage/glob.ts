@@ -3,9 +3,21 @@
  * A leading dot needs no special mark. Small, because Node 20 has none that is stable.
  */
 
-/** A test for paths that match `pattern` as a whole. */
+import { DabarexError } from '../base/index.ts';
+
+/** A test for paths that match `pattern` as a whole. @throws source_url_invalid for a pattern that is none, as `[z-a]` */
 export function globMatcher(pattern: string): (path: string) => boolean {
-  const expression = new RegExp(`^${translate(pattern)}$`, 'u');
+  let expression: RegExp;
+  try {
+    expression = new RegExp(`^${translate(pattern)}$`, 'u');
+  } catch (cause) {
+    throw new DabarexError(
+      'source_url_invalid',
+      `The pattern "${pattern}" cannot be read. Write *, ?, **, {a,b} or [a-z], each bracket closed and each range from low to high.`,
+      { pattern },
+      { cause },
+    );
+  }
   return (path) => expression.test(path);
 }
 

@@ -38,9 +38,18 @@ export function parseSourceUrl(url: string): SourceUrl {
 }
 
 function fileUrl(path: string, glob: string | undefined, url: string): SourceUrl {
-  const plain = path.startsWith('//') ? decodeURIComponent(new URL(`file:${path}`).pathname) : path;
-  if (plain === '') throw invalid(url, 'write file:PATH');
+  const plain = path.startsWith('//') ? decodedPath(path) : path;
+  if (!plain || plain.includes('\0')) throw invalid(url, 'write file:PATH, with % as %25 after file://');
   return { kind: 'file', path: plain, glob, url };
+}
+
+/** The path of a `file://` URL; undefined where it is none. */
+function decodedPath(path: string): string | undefined {
+  try {
+    return decodeURIComponent(new URL(`file:${path}`).pathname);
+  } catch {
+    return undefined;
+  }
 }
 
 function invalid(url: string, hint: string): DabarexError {

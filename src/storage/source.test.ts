@@ -208,7 +208,7 @@ describe('file sources', () => {
 });
 
 it('names what is wrong in a URL or an integrity', async () => {
-  for (const url of ['npm:texts', 'npm:texts@^1.0.0', 'ftp://host/file', 'file:'])
+  for (const url of ['npm:texts', 'npm:texts@^1.0.0', 'ftp://host/file', 'file:', 'file:///%zz'])
     expect(() => parseSourceUrl(url), url).toThrow(expect.objectContaining({ code: 'source_url_invalid' }));
   expect(parseSourceUrl('npm:@a/b@1.0.0-rc.1#x/*.md')).toMatchObject({ name: '@a/b', glob: 'x/*.md' });
   await expect(read({ url: 'file:x', integrity: 'sha512-abc' })).rejects.toMatchObject({
@@ -225,4 +225,5 @@ it('matches globs', () => {
   ]);
   expect(hits('data.[an]*', 'data.adj', 'data.noun', 'data.verb')).toEqual(['data.adj', 'data.noun']);
   expect(hits('a.b', 'a.b', 'axb')).toEqual(['a.b']);
+  expect(() => globMatcher('[z-a]')).toThrow(expect.objectContaining({ code: 'source_url_invalid' }));
 });

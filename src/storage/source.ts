@@ -126,12 +126,17 @@ function folderSource(
     .map((path) => path.split('\\').join('/'))
     .filter(wanted)
     .sort((a, b) => (a < b ? -1 : 1));
+  const hashes = new Map(paths.map((path) => [path, integrityOf(readFileSync(join(folder, path)))]));
   const hash = createHash('sha512');
-  for (const path of paths) hash.update(`${path}\n${integrityOf(readFileSync(join(folder, path)))}\n`);
+  for (const [path, integrity] of hashes) hash.update(`${path}\n${integrity}\n`);
   const integrity = `sha512-${hash.digest('base64')}`;
   if (pinned && pinned !== integrity) throw hashMismatch(source.url, pinned, integrity);
   const files = (async function* () {
-    for (const path of paths) yield { path, bytes: new Uint8Array(readFileSync(join(folder, path))) };
+    for (const [path, expected] of hashes) {
+      const bytes = new Uint8Array(readFileSync(join(folder, path)));
+      if (integrityOf(bytes) !== expected) throw changedWhileRead(source.url, join(folder, path));
+      yield { path, bytes };
+    }
   })();
   return { files: matched(files, source), integrity, fromCache: false };
 }
@@ -143,6 +148,12 @@ async function* matched(files: AsyncIterable<SourceFile>, source: SourceUrl): As
     yield file;
   }
   if (count === 0) throw notFound(source.url, `no file matches ${source.glob ?? '**'}`);
+}
+
+/** What is read must be what was hashed. */
+function changedWhileRead(url: string, path: string): DabarexError {
+  const problem = `${url}: ${path} has changed while the folder was being read`;
+  return new DabarexError('source_hash_mismatch', `${problem}. Run again when it is at rest.`, { url, path });
 }
 
 function notFound(url: string, why: string): DabarexError {

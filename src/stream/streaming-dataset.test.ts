@@ -153,6 +153,23 @@ describe('StreamingDataset', () => {
     expect(data.drawnSamples).toEqual({ a: 0, b: 0 });
     expect(() => open({ a: streams.a })).toThrow(/"b".*does not have/);
     expect(() => data.restore(open(streams, 6).state())).toThrow(code('checkpoint_mismatch'));
+    const state = data.state();
+    for (const place of [
+      { drawn: -1 },
+      { drawn: 1.5 },
+      { drawn: '3' },
+      { drawn: 1, drawnInPhase: 2 },
+      { drawn: null },
+    ]) {
+      const a = { ...state.streams.a!, ...place } as {
+        numSamples: number;
+        drawn: number;
+        drawnInPhase: number;
+      };
+      const damaged = { ...state, streams: { ...state.streams, a } };
+      expect(() => data.restore(damaged), JSON.stringify(place)).toThrow(/"a" was drawn/);
+    }
+    expect(data.state()).toEqual(state);
     const zero = [{ weights: { a: 0 } }];
     const make = (rest: object) => new StreamingDataset({ streams, seed: 1, endOfText: END, ...rest });
     expect(() => make({ phases: zero })).toThrow(code('config_invalid'));

@@ -111,7 +111,7 @@ export class StreamingDataset {
     return { seed: this.seed, phase: this.phase, streams: Object.fromEntries(streams) };
   }
 
-  /** Continues where `state` was taken. @throws checkpoint_mismatch where it is of other data or another seed */
+  /** Continues where `state` was taken. @throws checkpoint_mismatch where it is of other data or another seed, or no place in it */
   restore(state: StreamingState): void {
     const describe = (each: StreamingState) =>
       JSON.stringify([
@@ -119,11 +119,21 @@ export class StreamingDataset {
         Object.entries(each.streams ?? {}).map(([name, s]) => [name, s.numSamples]),
       ]);
     const own = this.state();
-    if (describe(own) !== describe(state) || !(state.phase >= 0 && state.phase < this.weights.length)) {
+    const isPhase = Number.isInteger(state.phase) && state.phase >= 0 && state.phase < this.weights.length;
+    if (describe(own) !== describe(state) || !isPhase) {
       throw new DabarexError(
         'checkpoint_mismatch',
         `The checkpoint's place in the data is of other data: [seed, streams] ${describe(state)} in phase ` +
           `${state.phase}, here ${describe(own)}. Continue with the recipe and the data it was made with.`,
+      );
+    }
+    for (const [name, { drawn, drawnInPhase }] of Object.entries(state.streams)) {
+      if (isCount(drawn) && isCount(drawnInPhase) && drawnInPhase <= drawn) continue;
+      throw new DabarexError(
+        'checkpoint_mismatch',
+        `The checkpoint's place in the data is none: "${name}" was drawn ${drawn} times, ${drawnInPhase} of them in its phase. ` +
+          'Its state is damaged; continue from an older checkpoint.',
+        { name },
       );
     }
     this.phase = state.phase;
@@ -147,6 +157,10 @@ export class StreamingDataset {
     this.drawnInPhase[i]!++;
     return tokens;
   }
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function normalised(

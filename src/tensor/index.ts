@@ -1,4 +1,5 @@
 export { Arena, type ArenaOptions, type FloatType } from './arena.ts';
+export { Checksum } from './checksum.ts';
 export { createKernels, type EngineOptions, resolvePrecision } from './engine.ts';
 export type * from './kernels.ts';
 export type { Machine } from './machine.ts';

@@ -28,4 +28,46 @@ describe.skipIf(nativeInstructionSets().length === 0)('native engine', () => {
     expect(() => kernels.scale(new Float64Array(4), new Float32Array(4), 1)).toThrow(/Float32Array/);
     expect(() => loadNative({ isa: 'mmx' })).toThrow(/mmx/);
   });
+
+  it('refuses sizes whose product wraps around to the length of the arrays, and a slot past all others', () => {
+    const kernels = loadNative()!;
+    const invalid = expect.objectContaining({ code: 'kernel_arguments_invalid' });
+    const empty = new Float32Array(0);
+    expect(() => kernels.softmaxForward(empty, empty, 2 ** 32, 2 ** 32)).toThrow(invalid);
+    expect(() => kernels.gluForward(empty, empty, 2 ** 53 - 1, 2 ** 11, 'silu')).toThrow(invalid);
+    expect(() => kernels.createPacked(2 ** 31, 2 ** 31, 2 ** 31, 'f32')).toThrow(invalid);
+    const cache = new Float32Array(16);
+    const shape = { rows: 1, heads: 1, kvHeads: 1, headDim: 8 };
+    const cached = (slot: number, cacheLength: number) =>
+      kernels.attentionCached(
+        new Float32Array(8),
+        cache,
+        cache.slice(),
+        new Float32Array(24),
+        Int32Array.of(slot),
+        Int32Array.of(0),
+        shape,
+        cacheLength,
+        1,
+      );
+    for (const slot of [2 ** 31 - 1, -(2 ** 31), 2]) expect(() => cached(slot, 1)).toThrow(invalid);
+    expect(() => cached(2 ** 31 - 1, 2 ** 53 - 1)).toThrow(invalid);
+    cached(1, 1);
+  });
+
+  it('says with a code that the system has no memory', () => {
+    const kernels = loadNative()!;
+    const exhausted = { name: 'DabarexError', code: 'kernel_memory_exhausted' };
+    expect(() => kernels.allocate(2 ** 52)).toThrow(expect.objectContaining(exhausted));
+  });
+
+  it('walks no rows that hold nothing', () => {
+    const kernels = loadNative()!;
+    const empty = new Float32Array(0);
+    const started = performance.now();
+    kernels.gluForward(empty, empty, 2 ** 52 - 1, 0, 'silu');
+    kernels.binaryRow('add', empty, empty, empty, 2 ** 53 - 1, 0);
+    kernels.softmaxBackward(empty, empty, empty, 2 ** 53 - 1, 0);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
 });

@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Kernels, Precision } from './kernels.ts';
-import { type Addon, methodsOf, type NativeMethods } from './native/addon.ts';
+import { type Addon, allocateMemory, methodsOf, type NativeMethods } from './native/addon.ts';
 import { findAddon } from './native/addon-file.ts';
 import { attentionKernels } from './native/attention.ts';
 import { elementwiseKernels } from './native/elementwise.ts';
@@ -22,7 +22,6 @@ export interface NativeOptions {
 interface EngineMethods {
   threads(): number;
   setThreads(threads: number): void;
-  allocate(sizeBytes: number): ArrayBuffer;
   hasFastBf16(): boolean;
   measureFlops(bf16: boolean, milliseconds: number): number;
   measureRead(milliseconds: number): number;
@@ -31,6 +30,14 @@ interface EngineMethods {
 /** Instruction sets of the addon that this processor runs, best last; empty where the addon is absent. */
 export function nativeInstructionSets(): string[] {
   return openAddon().addon?.instructionSets() ?? [];
+}
+
+/** The addon's part of a checksum (checksum.ts), or null where the addon is absent. */
+export function nativeChecksumBlocks(): ((state: Int32Array, bytes: Uint8Array) => void) | null {
+  const { addon } = openAddon();
+  if (!addon) return null;
+  const methods = addon.create(addon.instructionSets()[0]!);
+  return methodsOf<{ checksumBlocks(state: Int32Array, bytes: Uint8Array): void }>(methods).checksumBlocks;
 }
 
 /** Why {@link loadNative} gives null here, or null when the addon loads. */
@@ -67,7 +74,7 @@ function assemble(methods: NativeMethods, isa: string): Kernels {
       return engine.threads();
     },
     setThreads: (threads: number) => engine.setThreads(threads),
-    allocate: (sizeBytes: number) => engine.allocate(sizeBytes),
+    allocate: (sizeBytes: number) => allocateMemory(methods, sizeBytes),
     measurePeakFlops: (precision: Precision, milliseconds: number) =>
       engine.measureFlops(precision === 'bf16', milliseconds),
     measureReadBandwidth: (milliseconds: number) => engine.measureRead(milliseconds),

@@ -10,7 +10,7 @@ export const tokenizerConfigSchema = z.discriminatedUnion('kind', [
     /** UTF-8 bytes of training documents it learns from, over the domains by their size */
     trainBytes: z.int().positive().default(8_000_000),
   }),
-  /** one token per character of the training documents */
+  /** one token per character of the documents, those held out too */
   z.strictObject({ kind: z.literal('char') }),
 ]);
 

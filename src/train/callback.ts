@@ -32,6 +32,8 @@ export interface StepResult {
   readonly gradNorm: number;
   readonly learningRate: number;
   readonly tokens: number;
+  /** of text, that the tokens stand for on average in the step's mix of domains; 0 where unknown */
+  readonly bytes: number;
   readonly seconds: number;
   /** part of `seconds` spent waiting for data */
   readonly loaderSeconds: number;

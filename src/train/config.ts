@@ -33,7 +33,7 @@ export const trainConfigSchema = z
     phases: z.array(phaseConfigSchema).min(1).optional(),
     logInterval: durationSchema.default('10step'),
     evalInterval: durationSchema.default('0.1dur'),
-    /** tokens of every domain's held-out split used by evaluations during training; the final one uses all */
+    /** tokens of every domain's held-out split used by evaluations during training; after it `evaluate.maxTokens` counts */
     evalTokens: positive.default(16_384),
     sampleInterval: durationSchema.default('0.1dur'),
     prompts: z.array(z.string()).default([]),

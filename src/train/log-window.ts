@@ -7,8 +7,6 @@ export interface WindowContext {
   readonly flopsPerToken: number;
   /** highest FLOP/s of this machine in the run's precision; 0 where unknown */
   readonly peakFlops: number;
-  /** bytes of text a token stands for, on average; 0 where unknown */
-  readonly bytesPerToken: number;
 }
 
 export class LogWindow {
@@ -43,7 +41,8 @@ export class LogWindow {
     const tokens = total((step) => step.tokens);
     const seconds = total((step) => step.seconds);
     const loss = total((step) => step.lossNats * step.tokens) / tokens;
-    const { flopsPerToken, peakFlops, bytesPerToken } = this.context;
+    const bytes = total((step) => step.bytes);
+    const { flopsPerToken, peakFlops } = this.context;
     const metrics: Metrics = {
       step: position.step,
       tokens: position.tokens,
@@ -55,7 +54,7 @@ export class LogWindow {
       training_seconds: position.trainingSeconds,
       loader_stall_fraction: total((step) => step.loaderSeconds) / seconds,
     };
-    if (bytesPerToken > 0) metrics.bits_per_byte_train = loss / Math.LN2 / bytesPerToken;
+    if (bytes > 0) metrics.bits_per_byte_train = (loss * tokens) / Math.LN2 / bytes;
     if (peakFlops > 0) metrics.mfu = ((tokens / seconds) * flopsPerToken) / peakFlops;
     if (position.progress > 0) {
       metrics.eta_seconds = (position.trainingSeconds * (1 - position.progress)) / position.progress;

@@ -35,7 +35,8 @@ export interface TrainerOptions {
   readonly signal?: AbortSignal;
   /** highest FLOP/s of this machine in the run's precision, for `mfu` */
   readonly peakFlops?: number;
-  readonly bytesPerToken?: number;
+  /** bytes of text a token stands for on average in the mix of a phase */
+  readonly bytesPerToken?: (phase: number) => number;
   /** where a resumed run stands */
   readonly start?: Pick<Position, 'step' | 'tokens' | 'trainingSeconds'> &
     Partial<Pick<TrainingState, 'unlogged'>>;
@@ -59,7 +60,6 @@ export class Trainer {
     const logged = {
       flopsPerToken: flopsPerToken(model.config, config.sequenceLength).training,
       peakFlops: options.peakFlops ?? 0,
-      bytesPerToken: options.bytesPerToken ?? 0,
     };
     this.window = new LogWindow(logged, start?.unlogged);
     this.step = start?.step ?? 0;
@@ -144,7 +144,8 @@ export class Trainer {
     this.step++;
     this.tokens += pass.tokens;
     this.trainingSeconds += seconds;
-    return { ...pass, gradNorm, learningRate: config.optimizer.learningRate * rate, seconds };
+    const bytes = pass.tokens * (this.options.bytesPerToken?.(this.phase) ?? 0);
+    return { ...pass, bytes, gradNorm, learningRate: config.optimizer.learningRate * rate, seconds };
   }
 
   /**

@@ -22,6 +22,8 @@ const folder = mkdtempSync(join(tmpdir(), 'dabarex-pack-'));
 const app = join(folder, 'app');
 const installed = join(app, 'node_modules/dabarex');
 let tarball: string;
+/** what npm warned of when it installed the package */
+let warnings: string;
 
 async function npm(args: string[], cwd: string): Promise<string> {
   const { stdout } = await run('npm', [...args, '--loglevel=error'], { cwd, maxBuffer: 2 ** 26 });
@@ -33,7 +35,8 @@ beforeAll(async () => {
   tarball = join(folder, basename(JSON.parse(packed.slice(packed.indexOf('[\n')))[0].filename));
   mkdirSync(app);
   writeFileSync(join(app, 'package.json'), '{ "name": "app", "private": true, "type": "module" }\n');
-  await npm(['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', tarball], app);
+  const install = ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', tarball];
+  warnings = (await run('npm', [...install, '--loglevel=warn'], { cwd: app })).stderr;
 }, 300_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -46,6 +49,10 @@ describe('the packed package', () => {
     expect(
       messages.filter(({ type }) => type !== 'suggestion').map((each) => formatMessage(each, pkg!)),
     ).toEqual([]);
+  });
+
+  it('has no dependency that this Node is too old for', () => {
+    expect(warnings).not.toContain('EBADENGINE');
   });
 
   it('exports every room but cli, with types', () => {

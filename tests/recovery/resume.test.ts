@@ -1,5 +1,5 @@
 /** The promise of a run: the same recipe gives the same bits, however many threads it had and however often it died. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/index.ts';
@@ -129,6 +129,28 @@ describe('a run interrupted by SIGINT', () => {
     const added = place.lines('tiny', 'events').slice(numEvents);
     expect(added.filter((each) => each.stage === 'train' || each.stage === 'evaluate')).toEqual([]);
     expectSame(tracesOf(place), expected);
+  });
+
+  it('does not continue from weights or moments in which a bit has changed, and says from where it can', async () => {
+    const place = open();
+    const args = [
+      'up',
+      place.recipe('tiny', { train: { duration: '16step' } }),
+      '--no-serve',
+      '--threads',
+      '1',
+    ];
+    expect(await interruptAt(place, place.start(...args), 7)).toMatchObject({ code: 130 });
+    const path = join(place.latest('tiny'), 'training', 'optimizer.safetensors');
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 9]! ^= 16;
+    writeFileSync(path, bytes);
+    const refused = await place.call(...args);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('error[checkpoint_corrupt]');
+    expect(refused.stderr).toContain(path);
+    rmSync(place.latest('tiny'), { recursive: true });
+    expect(await place.call(...args)).toMatchObject({ code: 0 });
   });
 
   it('with tied embeddings continues as if nothing had happened', async () => {

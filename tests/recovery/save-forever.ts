@@ -13,9 +13,10 @@ for (let step = (latestCheckpoint(run)?.step ?? 0) + 1; ; step++) {
   saveCheckpoint(run, step, (dir) => {
     const tensor = (name: string) =>
       ({ name, dtype: 'F32', shape: [100_000], data: () => new Float32Array(100_000).fill(step) }) as const;
-    writeSafetensors(join(dir, 'model.safetensors'), [tensor('a'), tensor('b')]);
+    const weights = writeSafetensors(join(dir, 'model.safetensors'), [tensor('a'), tensor('b')]);
     mkdirSync(join(dir, 'training'));
     writeSafetensors(join(dir, 'training', 'optimizer.safetensors'), [tensor('m')]);
+    return { 'model.safetensors': weights };
   });
   pruneCheckpoints(run, 2);
   process.stdout.write('saved\n');

@@ -1,5 +1,5 @@
 /** `dabarex chat`: a conversation in the terminal. A model that was only pretrained continues the text so far. */
-import { createInterface, type Interface } from 'node:readline/promises';
+import { createInterface, type Interface } from 'node:readline';
 import { Command } from 'commander';
 import type { ChatMessage, EngineClient } from '../../infer/index.ts';
 import type { CliContext } from '../context.ts';
@@ -55,6 +55,11 @@ async function converse(
 ) {
   const { cyan } = context.colors;
   let messages: ChatMessage[] = [];
+  // After the end of the input the interface is closed, and a prompt is an error.
+  let closed = false;
+  lines.once('close', () => {
+    closed = true;
+  });
   lines.setPrompt(cyan('> '));
   lines.prompt();
   for await (const line of lines) {
@@ -65,7 +70,7 @@ async function converse(
       const answer = await answerTo(engine, messages, options, context);
       messages.push({ role: 'assistant', content: answer });
     }
-    lines.prompt();
+    if (!closed) lines.prompt();
   }
 }
 

@@ -20,24 +20,25 @@ describe('dabarex doctor --json', () => {
   });
 
   it('measures the machine', () => {
-    const { speeds, engine, memory, hugePageShare } = JSON.parse(outcome.stdout);
+    const { speeds, engine, memory, huge_page_share: hugePageShare } = JSON.parse(outcome.stdout);
     expect(outcome.code).toBe(0);
     expect(speeds.map(({ threads }: { threads: number }) => threads)).toEqual([1, 2]);
-    for (const { f32Flops, bf16Flops, readBandwidth, undisturbed } of speeds) {
-      for (const rate of [f32Flops, bf16Flops ?? f32Flops, readBandwidth]) expect(rate).toBeGreaterThan(1e6);
+    for (const { f32_flops, bf16_flops, read_bandwidth, undisturbed } of speeds) {
+      for (const rate of [f32_flops, bf16_flops ?? f32_flops, read_bandwidth])
+        expect(rate).toBeGreaterThan(1e6);
       expect(undisturbed).toBeGreaterThan(0);
       expect(undisturbed).toBeLessThanOrEqual(1);
     }
     expect(engine.available).toEqual(nativeInstructionSets());
-    expect(engine.kernels).toMatch(engine.nativeMissing === null ? /^native-/ : /^reference$/);
-    expect(memory.availableBytes).toBeGreaterThan(0);
-    expect(memory.totalBytes).toBeGreaterThanOrEqual(memory.availableBytes);
+    expect(engine.kernels).toMatch(engine.native_missing === null ? /^native-/ : /^reference$/);
+    expect(memory.available_bytes).toBeGreaterThan(0);
+    expect(memory.total_bytes).toBeGreaterThanOrEqual(memory.available_bytes);
     if (hugePageShare !== null) expect(hugePageShare).toBeLessThanOrEqual(1);
   });
 
   it('looks at the folders, and leaves none behind', () => {
     const { places } = JSON.parse(outcome.stdout);
-    const missing = { exists: false, writable: true, sizeBytes: 0 };
+    const missing = { exists: false, writable: true, size_bytes: 0 };
     expect(places).toEqual({ runs: { path: runsDir, ...missing }, cache: { path: cacheDir, ...missing } });
   });
 });

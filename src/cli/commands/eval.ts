@@ -1,18 +1,18 @@
-/** `dabarex eval`: a trained run against the held-out text of its recipe. */
+/** `dabarex eval`: a trained run against the held-out text of its recipe. Reads the run only, so it may be at work. */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { parseConfig } from '../../base/index.ts';
+import { findCheckpoint } from '../../checkpoint/index.ts';
 import { loadModelFolder } from '../../model/index.ts';
 import { readRecipe } from '../../runs/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
-import { findModelFolder } from '../model-folder.ts';
+import { createProgressDisplay } from '../progress.ts';
 import { recipeSchema } from '../recipe.ts';
 import { positive } from '../sampling.ts';
-import { type RunSession, withRun } from '../session.ts';
-import { prepareTokenData } from '../stages/data.ts';
-import { compareWithXz, evaluateDomains, evaluationTable } from '../stages/evaluation.ts';
+import { makeTokenData, requireTokenizerOf } from '../stages/data.ts';
+import { type Evaluation, evaluateDomains, evaluationTable } from '../stages/evaluation.ts';
 
 interface EvalOptions {
   readonly tokens?: number;
@@ -42,22 +42,42 @@ async function evaluate(name: string, options: EvalOptions, context: CliContext)
   const given = resolve(context.cwd, name);
   const path = existsSync(join(given, 'recipe.yaml')) ? given : join(context.runsDir, name);
   const recipe = parseConfig(recipeSchema, readRecipe(path), join(path, 'recipe.yaml'));
+  const { dir } = findCheckpoint(path);
   const threads = options.threads ?? context.threads;
-  const { dir } = findModelFolder(path, context);
+  const progress = createProgressDisplay(context.stderr, context.now);
   context.watchInterrupts();
-  const work = async (session: RunSession) => {
-    const data = await prepareTokenData(session);
+  let domains: Evaluation;
+  try {
+    const data = await makeTokenData(
+      {
+        recipe,
+        context,
+        threads,
+        onProgress: progress.onProgress,
+        log: progress.log,
+        reusableStage: (_, work) => work(() => undefined),
+      },
+      { baseDir: baseDirOf(path, context), onTokenizer: (file) => requireTokenizerOf(dir, file) },
+    );
     const { model } = loadModelFolder(dir, { threads, precision: 'auto' });
-    const results = await evaluateDomains(model, data, {
+    domains = await evaluateDomains(model, data, {
       sequenceLength: data.manifest.sampleTokens - 1,
       maxTokens: options.tokens,
+      compareWithXz: true,
       signal: context.interrupted,
-      onTokens: (domain, done) => session.report({ stage: `eval ${domain}`, done, total: 0, unit: 'tokens' }),
+      onTokens: (domain, done) =>
+        progress.update({ stage: `eval ${domain}`, done, total: 0, unit: 'tokens' }),
     });
     context.interrupted.throwIfAborted();
-    return compareWithXz(results, data);
-  };
-  const domains = await withRun(recipe, threads, context, work, { recorded: false });
+  } finally {
+    progress.stop();
+  }
   if (options.json) context.printJson({ run: path, model: dir, domains });
-  else context.print(evaluationTable(domains));
+  else context.print(evaluationTable(domains, recipe.tokenizer?.kind));
+}
+
+/** What the recipe's relative paths start from: the folder in whose runs/ the run stands, where it does. */
+function baseDirOf(runPath: string, context: CliContext): string {
+  const parent = dirname(runPath);
+  return basename(parent) === basename(context.runsDir) ? dirname(parent) : context.cwd;
 }

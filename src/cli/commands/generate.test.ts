@@ -86,8 +86,8 @@ describe('generate', () => {
     ]);
     const { prompt, usage, reason } = JSON.parse(stdout);
     expect(prompt).toBe('abc');
-    expect(usage.promptTokens).toBe(3);
-    expect(usage.completionTokens).toBeLessThanOrEqual(4);
+    expect(usage.prompt_tokens).toBe(3);
+    expect(usage.completion_tokens).toBeLessThanOrEqual(4);
     expect(['length', 'stop']).toContain(reason);
   });
 
@@ -103,8 +103,16 @@ describe('generate', () => {
       'a temperature that is no number',
       ['generate', modelDir, 'a', '--temperature', 'hot'],
       2,
-      /number from 0/,
+      /number from 0 to 2/,
     ],
+    ['a temperature too high', ['generate', modelDir, 'a', '--temperature', '9'], 2, /number from 0 to 2/],
+    [
+      'a share of no probability',
+      ['generate', modelDir, 'a', '--top-p', '0'],
+      2,
+      /more than 0 and at most 1/,
+    ],
+    ['a share above all', ['generate', modelDir, 'a', '--top-p', '7'], 2, /more than 0 and at most 1/],
   ])('refuses %s', async (_, args, code, message) => {
     const outcome = await run(args);
     expect(outcome.code).toBe(code);
@@ -113,6 +121,12 @@ describe('generate', () => {
 });
 
 describe('chat', () => {
+  it('ends well where the input ends', async () => {
+    const stdin = Readable.from(['abc\n']) as unknown as NodeJS.ReadStream;
+    const outcome = await run(['chat', modelDir, '--max-tokens', '4'], { stdin });
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+  });
+
   it('answers every line until an empty one', async () => {
     const stdin = Readable.from([
       'abc\n',

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { DabarexError } from '../../base/index.ts';
 import {
   completeModelConfig,
   countParameters,
@@ -16,11 +17,12 @@ import { findModelFolder } from '../model-folder.ts';
 import { formatBytes, formatCount, formatShort, formatTable } from '../output.ts';
 import { addSetOption } from '../overrides.ts';
 import { isRecipeName, loadRecipe, requirePart, tokenizerVocabSize } from '../recipe.ts';
+import { positive } from '../sampling.ts';
 
 interface InfoOptions {
   readonly json?: boolean;
   readonly set?: string[];
-  readonly sequenceLength?: string;
+  readonly sequenceLength?: number;
 }
 
 /** @returns `model` with its one subcommand */
@@ -28,12 +30,12 @@ export function modelCommand(context: CliContext): Command {
   const info = new Command('info')
     .description('parameters, memory and FLOPs per token of a model; allocates no weights')
     .argument('<model>', 'a recipe by file or name, a model folder, or a run by folder or name')
-    .option('--sequence-length <tokens>', 'sequence length for FLOPs; default: the model’s longest')
+    .option('--sequence-length <tokens>', 'sequence length for FLOPs; default: the model’s longest', positive)
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
       examples([
-        ['dabarex model info recipes/quickstart.yaml', 'the quickstart model'],
+        ['dabarex model info quickstart', 'the quickstart model'],
         ['dabarex model info dbrx-132b --json', 'the published DBRX'],
         ['dabarex model info runs/quickstart', 'what a run has trained'],
         ['dabarex model info quickstart --set model.ffn.topK=2', 'what a change would mean'],
@@ -59,14 +61,26 @@ function findConfig(path: string, options: InfoOptions, context: CliContext) {
     return { name, config: readModelConfig(dir) };
   }
   const recipe = loadRecipe(path, options.set, context.cwd);
-  const config = completeModelConfig(requirePart(recipe, 'model'), tokenizerVocabSize(recipe.tokenizer));
+  const model = requirePart(recipe, 'model');
+  const vocabSize = tokenizerVocabSize(recipe.tokenizer);
+  if (model.vocabSize === undefined && vocabSize === undefined) throw vocabularyUnknown(recipe.name, path);
+  const config = completeModelConfig(model, vocabSize);
   return { name: recipe.name, config };
+}
+
+/** A character tokenizer has as many tokens as its text has characters, which nobody has counted yet. */
+function vocabularyUnknown(name: string, path: string): DabarexError {
+  return new DabarexError(
+    'config_invalid',
+    `The vocabulary of ${name} is known once its tokenizer has been trained on its text. Give its size, ` +
+      `dabarex model info ${path} --set model.vocabSize=65, or describe the run: dabarex model info runs/${name}.`,
+    { path: 'model.vocabSize' },
+  );
 }
 
 type Description = ReturnType<typeof describeModel>;
 
-function describeModel(name: string, config: ModelConfig, sequenceLength?: string) {
-  const length = sequenceLength === undefined ? config.maxSeqLen : Number(sequenceLength);
+function describeModel(name: string, config: ModelConfig, length = config.maxSeqLen) {
   return {
     name,
     model: config,

@@ -24,7 +24,7 @@ it('prepares a text given by --set, and finds it prepared the second time', asyn
   ];
   const first = await run(args, { cwd: folder, cacheDir });
   expect(first).toMatchObject({ code: 0 });
-  const { documentsDir, reused, domains } = JSON.parse(first.stdout);
+  const { documents_dir: documentsDir, reused, domains } = JSON.parse(first.stdout);
   expect(reused).toBe(false);
   expect(existsSync(join(documentsDir, 'manifest.json'))).toBe(true);
   expect(domains.prose.train.bytes + domains.prose.heldout.bytes).toBeGreaterThan(0.98 * text.length);
@@ -60,6 +60,6 @@ it('trains the tokenizer of a recipe', async () => {
   ];
   const { stdout, code } = await run(args, { cwd: folder, cacheDir: join(folder, 'cache') });
   expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toEqual({ path: join(folder, 'cats.json'), kind: 'bpe', vocabSize: 300 });
+  expect(JSON.parse(stdout)).toEqual({ path: join(folder, 'cats.json'), kind: 'bpe', vocab_size: 300 });
   expect(loadTokenizer(join(folder, 'cats.json')).encode(text).length).toBeLessThan(0.6 * text.length);
 });

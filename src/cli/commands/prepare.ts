@@ -1,4 +1,5 @@
 /** `dabarex prepare`: the documents of a recipe, cleaned and split, and a table of what was kept. */
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { type DomainReport, type PreparedCorpus, prepareCorpus } from '../../prepare/index.ts';
 import type { CliContext } from '../context.ts';
@@ -28,7 +29,7 @@ export function prepareCommand(context: CliContext): Command {
     .addHelpText(
       'after',
       examples([
-        ['dabarex prepare recipes/quickstart.yaml', 'into the cache'],
+        ['dabarex prepare quickstart', 'into the cache'],
         ['dabarex prepare quickstart --out corpus', 'into corpus/documents'],
       ]),
     )
@@ -44,7 +45,8 @@ async function prepare(path: string, options: PrepareCommandOptions, context: Cl
   try {
     context.watchInterrupts();
     corpus = await prepareCorpus(config, {
-      dir: options.out ?? dataDirOf(recipe, context),
+      dir: options.out ? resolve(context.cwd, options.out) : dataDirOf(context),
+      byKey: options.out === undefined,
       cacheDir: sourcesDirOf(context),
       baseDir: context.cwd,
       npm: context.npm,

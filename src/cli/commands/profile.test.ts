@@ -26,9 +26,9 @@ it('profiles a recipe without data on random tokens, as JSON', async () => {
   );
   expect(code).toBe(0);
   const profile = JSON.parse(stdout);
-  expect(profile).toMatchObject({ recipe: 'tiny', data: 'random', tokensPerStep: 128, threads: 2 });
+  expect(profile).toMatchObject({ recipe: 'tiny', data: 'random', tokens_per_step: 128, threads: 2 });
   expect(profile.mfu).toBeCloseTo(
-    (profile.tokensPerSecond * profile.flopsPerToken) / profile.limits.peakFlops[profile.precision],
+    (profile.tokens_per_second * profile.flops_per_token) / profile.limits.peak_flops[profile.precision],
     9,
   );
   const { report } = profile;
@@ -37,7 +37,7 @@ it('profiles a recipe without data on random tokens, as JSON', async () => {
   expect(names).toEqual(expect.arrayContaining(['gemmPacked', 'groupedGemmPacked', 'adamw']));
   const shares = report.kernels.reduce((sum: number, { share }: { share: number }) => sum + share, 0);
   expect(shares + report.outside.share + report.profiler.share).toBeCloseTo(1, 6);
-  expect(profile.processBytes).toBeGreaterThan(report.memory.totalBytes);
+  expect(profile.process_bytes).toBeGreaterThan(report.memory.total_bytes);
 });
 
 it('takes the tokens of a run that has prepared them; prints tables and writes a trace', async () => {

@@ -1,15 +1,14 @@
 /** `dabarex tokenizer train`: the tokenizer of a recipe, from its prepared documents. */
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { prepareCorpus, trainCorpusTokenizer } from '../../prepare/index.ts';
 import { saveTokenizer } from '../../tokenizer/index.ts';
 import type { CliContext } from '../context.ts';
-import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { examples } from '../help.ts';
 import { formatCount } from '../output.ts';
 import { addSetOption } from '../overrides.ts';
 import { createProgressDisplay } from '../progress.ts';
 import { loadRecipe, requirePart } from '../recipe.ts';
+import { makeRecipeTokenizer } from '../stages/data.ts';
 
 interface TrainOptions {
   readonly out: string;
@@ -27,7 +26,7 @@ export function tokenizerCommand(context: CliContext): Command {
     .addHelpText(
       'after',
       examples([
-        ['dabarex tokenizer train recipes/quickstart.yaml', 'into tokenizer.json'],
+        ['dabarex tokenizer train quickstart', 'into tokenizer.json'],
         ['dabarex tokenizer train quickstart --set tokenizer.vocabSize=4096', 'a smaller one'],
       ]),
     )
@@ -40,23 +39,16 @@ async function trainTokenizer(path: string, options: TrainOptions, context: CliC
   const config = requirePart(recipe, 'tokenizer');
   const progress = createProgressDisplay(context.stderr, context.now);
   const out = resolve(context.cwd, options.out);
-  const dir = dataDirOf(recipe, context);
   let vocabSize: number;
   try {
     context.watchInterrupts();
-    const { documentsDir } = await prepareCorpus(requirePart(recipe, 'data'), {
-      dir,
-      npm: context.npm,
-      cacheDir: sourcesDirOf(context),
-      baseDir: context.cwd,
-      signal: context.interrupted,
+    const { tokenizer } = await makeRecipeTokenizer({
+      recipe,
+      context,
+      threads: context.threads,
       onProgress: progress.onProgress,
-      warn: progress.log,
-    });
-    const { tokenizer } = await trainCorpusTokenizer(config, {
-      documentsDir,
-      outDir: join(dir, 'tokenizer'),
-      onProgress: progress.onProgress,
+      log: progress.log,
+      reusableStage: (_, work) => work(() => undefined),
     });
     saveTokenizer(out, tokenizer);
     vocabSize = tokenizer.vocabSize;

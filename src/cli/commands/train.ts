@@ -25,7 +25,7 @@ export function trainCommand(context: CliContext): Command {
     .addHelpText(
       'after',
       examples([
-        ['dabarex train recipes/quickstart.yaml', 'text and tokenizer are prepared first where they are not'],
+        ['dabarex train quickstart', 'text and tokenizer are prepared first where they are not'],
         [
           'dabarex train shakespeare --set data.domains.prose.sources.0.url=file:input.txt',
           'a text of yours',

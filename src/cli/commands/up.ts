@@ -88,7 +88,7 @@ async function makeModel(session: RunSession, { json }: UpOptions): Promise<void
     return;
   }
   session.log('');
-  context.print(evaluationTable(results));
+  context.print(evaluationTable(results, session.recipe.tokenizer?.kind));
   context.print(`\nRun: ${session.run.path}`);
 }
 

@@ -59,7 +59,7 @@ function kernels({ engine, compiler, cpu, platform }: Findings): Advice[] {
   if (engine.nativeMissing !== null) {
     const how =
       compiler === null
-        ? 'Install a C++ compiler (apt install g++ make python3, or Xcode’s command line tools), then run npm run setup.'
+        ? 'Install a C++ compiler (apt install g++, or Xcode’s command line tools), then run npm run setup.'
         : 'Build them: npm run setup.';
     const text = `The native kernels are missing (${engine.nativeMissing}); plain TypeScript runs, very slowly. ${how}`;
     return [{ level: 'slow', text }];

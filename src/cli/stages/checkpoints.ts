@@ -5,13 +5,14 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { DabarexError, parseConfig, writeFileAtomic } from '../../base/index.ts';
+import { DabarexError, fileError, parseConfig, writeFileAtomic } from '../../base/index.ts';
 import {
   checkTensors,
   latestCheckpoint,
   pruneCheckpoints,
   readSafetensors,
   saveCheckpoint,
+  verifyChecksums,
   writeSafetensors,
 } from '../../checkpoint/index.ts';
 import { readWeights, saveModelFolder, type Transformer } from '../../model/index.ts';
@@ -31,14 +32,20 @@ export interface TrainingParts {
 }
 
 const finite = z.number();
+const count = z.number().int().nonnegative();
 
 const stateSchema = z.strictObject({
   step: z.number().int().nonnegative(),
   tokens: z.number().nonnegative(),
   trainingSeconds: z.number().nonnegative(),
   progress: z.number().min(0).max(1),
-  data: z.custom<StreamingState>((value) => typeof value === 'object' && value !== null),
+  data: z.strictObject({
+    seed: z.number(),
+    phase: count,
+    streams: z.record(z.string(), z.strictObject({ numSamples: count, drawn: count, drawnInPhase: count })),
+  }),
   dataKey: z.string(),
+  evaluationDue: z.boolean().default(false),
   unlogged: z.array(
     z.strictObject({
       lossNats: finite,
@@ -46,6 +53,7 @@ const stateSchema = z.strictObject({
       gradNorm: finite,
       learningRate: finite,
       tokens: finite,
+      bytes: finite.nonnegative().default(0),
       seconds: finite,
       loaderSeconds: finite,
       expertCounts: z.array(z.array(z.number().int())),
@@ -60,33 +68,53 @@ export interface ResumePoint extends Position {
   readonly data: StreamingState;
   readonly dataKey: string;
   readonly unlogged: readonly StepResult[];
+  /** an evaluation of this step was interrupted and has left nothing */
+  readonly evaluationDue: boolean;
 }
 
-/** Saves a checkpoint, then removes old ones. @returns its folder */
+/** What {@link saveTraining} saves besides the parts. */
+export type SavedState = Pick<TrainingState, 'position' | 'unlogged'> & Pick<ResumePoint, 'evaluationDue'>;
+
+/** Saves a checkpoint, then removes old ones. @returns its folder @throws disk_full and what else fileError knows */
 export function saveTraining(
   runDir: string,
   parts: TrainingParts,
-  { position, unlogged }: Pick<TrainingState, 'position' | 'unlogged'>,
+  state: SavedState,
   keepLast: number,
 ): string {
-  const { model, optimizer, data, tokenizer, dataKey } = parts;
-  const dir = saveCheckpoint(runDir, position.step, (folder) => {
-    saveModelFolder(folder, model, tokenizer);
-    const training = join(folder, 'training');
-    mkdirSync(training);
-    const arrays = optimizer.state.map(({ name, data: values }) => ({
-      name,
-      dtype: 'F32' as const,
-      shape: [values.length],
-      data: values as Float32Array,
-    }));
-    writeSafetensors(join(training, 'optimizer.safetensors'), arrays);
-    const steps = unlogged.map((each) => ({ ...each, expertCounts: each.expertCounts.map((n) => [...n]) }));
-    const state = { ...position, data: data.state(), dataKey, unlogged: steps };
-    writeFileAtomic(join(training, 'state.json'), `${JSON.stringify(state)}\n`);
-  });
-  pruneCheckpoints(runDir, keepLast);
-  return dir;
+  try {
+    const dir = saveCheckpoint(runDir, state.position.step, (folder) => writeTraining(folder, parts, state));
+    pruneCheckpoints(runDir, keepLast);
+    return dir;
+  } catch (error) {
+    throw fileError(error, join(runDir, 'checkpoints'));
+  }
+}
+
+/** @returns the checksums of the files, as {@link saveCheckpoint} wants them */
+function writeTraining(
+  folder: string,
+  { model, optimizer, data, tokenizer, dataKey }: TrainingParts,
+  { position, unlogged, evaluationDue }: SavedState,
+): ReturnType<typeof saveModelFolder> {
+  const checksums = saveModelFolder(folder, model, tokenizer);
+  const training = join(folder, 'training');
+  mkdirSync(training);
+  const arrays = optimizer.state.map(({ name, data: values }) => ({
+    name,
+    dtype: 'F32' as const,
+    shape: [values.length],
+    data: values as Float32Array,
+  }));
+  checksums['training/optimizer.safetensors'] = writeSafetensors(
+    join(training, 'optimizer.safetensors'),
+    arrays,
+  );
+  const steps = unlogged.map((each) => ({ ...each, expertCounts: each.expertCounts.map((n) => [...n]) }));
+  const due = evaluationDue ? { evaluationDue } : {};
+  const state = { ...position, data: data.state(), dataKey, ...due, unlogged: steps };
+  writeFileAtomic(join(training, 'state.json'), `${JSON.stringify(state)}\n`);
+  return checksums;
 }
 
 /**
@@ -118,9 +146,10 @@ function readState(dir: string, path: string): z.infer<typeof stateSchema> {
   }
 }
 
-/** Fills model, optimizer and data from a checkpoint. @throws checkpoint_mismatch, safetensors_invalid */
+/** Fills model, optimizer and data from a checkpoint. @throws checkpoint_corrupt, checkpoint_mismatch, safetensors_invalid */
 export function restoreTraining({ dir, data: state, dataKey }: ResumePoint, parts: TrainingParts): void {
   if (dataKey !== parts.dataKey) throw otherDataError(dir);
+  verifyChecksums(dir);
   readWeights(parts.model, join(dir, 'model.safetensors'));
   const path = join(dir, 'training', 'optimizer.safetensors');
   const file = readSafetensors(path);

@@ -1,18 +1,21 @@
 /** The stages before training: clean documents, the tokenizer, token shards. Each is reused when it is there already. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../../base/index.ts';
+import { type OnProgress, writeFileAtomic } from '../../base/index.ts';
 import { latestCheckpoint } from '../../checkpoint/index.ts';
 import {
   prepareCorpus,
   type ShardsManifest,
+  type TrainedTokenizer,
   tokenizeCorpus,
   trainCorpusTokenizer,
 } from '../../prepare/index.ts';
+import type { Stage } from '../../runs/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import type { TrainConfig } from '../../train/index.ts';
+import type { CliContext } from '../context.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
-import { requirePart } from '../recipe.ts';
+import { type Recipe, requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { otherDataError } from './checkpoints.ts';
 
@@ -24,40 +27,105 @@ export interface TokenData {
   readonly manifest: ShardsManifest;
 }
 
-export async function prepareTokenData(session: RunSession): Promise<TokenData> {
-  const { recipe, context, onProgress, threads } = session;
-  const signal = context.interrupted;
-  const dir = dataDirOf(recipe, context);
+/** Who prepares data: a run, or a command that only needs the data. */
+export interface DataCaller {
+  readonly recipe: Recipe;
+  readonly context: CliContext;
+  readonly threads: number;
+  readonly onProgress?: OnProgress;
+  log(text: string): void;
+  /** brackets a stage; see {@link RunSession.reusableStage} */
+  reusableStage<T>(stage: Stage, work: (begin: () => void) => Promise<T>): Promise<T>;
+}
+
+export interface TokenDataOptions {
+  /** what relative `file:` sources start from; default: the working directory */
+  readonly baseDir?: string;
+  /** @throws documents_invalid where a stage is not there, rather than making it */
+  readonly onlyFinished?: boolean;
+  /** told of the tokenizer's file before the text is encoded with it */
+  readonly onTokenizer?: (path: string) => void;
+}
+
+/** The data of a run, whose directory gets the tokenizer. @throws checkpoint_mismatch as {@link keepTokenizer} */
+export function prepareTokenData(session: RunSession): Promise<TokenData> {
+  return makeTokenData(session, { onTokenizer: (path) => keepTokenizer(session.run.path, path) });
+}
+
+/** Documents, tokenizer and shards of a recipe, from the cache or made into it. */
+export async function makeTokenData(caller: DataCaller, options: TokenDataOptions = {}): Promise<TokenData> {
+  const { recipe, context, threads } = caller;
   const { sequenceLength } = requirePart(recipe, 'train');
-  const { documentsDir } = await session.stage('prepare', {}, () =>
-    prepareCorpus(requirePart(recipe, 'data'), {
-      dir,
-      cacheDir: sourcesDirOf(context),
-      baseDir: context.cwd,
-      npm: context.npm,
-      signal,
-      onProgress,
-      warn: (message) => session.log(message),
-    }),
-  );
-  const outDir = join(dir, 'tokenizer');
-  const { tokenizer, path } = await session.stage('tokenizer', {}, () =>
-    trainCorpusTokenizer(requirePart(recipe, 'tokenizer'), { documentsDir, outDir, onProgress }),
-  );
-  signal.throwIfAborted();
-  keepTokenizer(session.run.path, path);
-  const shards = await session.stage('shards', {}, () =>
+  const documentsDir = await makeDocuments(caller, options);
+  const { tokenizer, path } = await makeTokenizer(caller, documentsDir, options);
+  context.interrupted.throwIfAborted();
+  options.onTokenizer?.(path);
+  const { shardsDir, manifest } = await caller.reusableStage('shards', (onBegin) =>
     tokenizeCorpus({
+      ...stageOptions(caller, options),
       documentsDir,
       tokenizerPath: path,
       sampleTokens: sequenceLength + 1,
-      outDir: join(dir, `shards-${sequenceLength}`),
+      outDir: join(dataDirOf(context), 'shards'),
       threads,
-      onProgress,
-      signal,
+      onBegin,
     }),
   );
-  return { documentsDir, tokenizer, shardsDir: shards.shardsDir, manifest: shards.manifest };
+  return { documentsDir, tokenizer, shardsDir, manifest };
+}
+
+/** The folder of a recipe's clean documents. */
+async function makeDocuments(caller: DataCaller, options: TokenDataOptions): Promise<string> {
+  const { recipe, context } = caller;
+  const { documentsDir } = await caller.reusableStage('prepare', (onBegin) =>
+    prepareCorpus(requirePart(recipe, 'data'), {
+      ...stageOptions(caller, options),
+      dir: dataDirOf(context),
+      cacheDir: sourcesDirOf(context),
+      baseDir: options.baseDir ?? context.cwd,
+      npm: context.npm,
+      onBegin,
+    }),
+  );
+  return documentsDir;
+}
+
+/** The tokenizer of documents, trained on them in the proportions of the mix that the model will be trained on. */
+function makeTokenizer(caller: DataCaller, documentsDir: string, options: TokenDataOptions) {
+  const { recipe, context } = caller;
+  return caller.reusableStage('tokenizer', (onBegin) =>
+    trainCorpusTokenizer(requirePart(recipe, 'tokenizer'), {
+      ...stageOptions(caller, options),
+      documentsDir,
+      outDir: join(dataDirOf(context), 'tokenizers'),
+      weights: recipe.train && mixOf(recipe.train),
+      onBegin,
+    }),
+  );
+}
+
+/** The tokenizer of a recipe, which may have no `train` part: the domains count by their size then. */
+export async function makeRecipeTokenizer(caller: DataCaller): Promise<TrainedTokenizer> {
+  return makeTokenizer(caller, await makeDocuments(caller, {}), {});
+}
+
+function stageOptions(caller: DataCaller, { onlyFinished }: TokenDataOptions) {
+  const { context, onProgress } = caller;
+  const warn = (message: string) => caller.log(message);
+  return { byKey: true, onlyFinished, signal: context.interrupted, onProgress, warn };
+}
+
+/** The shares of the domains over a whole run, which sum to 1; undefined without phases: domains count by their size. */
+export function mixOf({ phases }: Pick<TrainConfig, 'phases'>): Record<string, number> | undefined {
+  if (!phases) return undefined;
+  const mix: Record<string, number> = {};
+  for (const { fraction, weights } of phases) {
+    const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
+    for (const [name, weight] of Object.entries(weights)) {
+      mix[name] = (mix[name] ?? 0) + (fraction * weight) / total;
+    }
+  }
+  return mix;
 }
 
 /**
@@ -69,23 +137,25 @@ function keepTokenizer(runDir: string, path: string): void {
   const bytes = readFileSync(path);
   if (existsSync(target) && readFileSync(target).equals(bytes)) return;
   const checkpoint = latestCheckpoint(runDir);
-  if (checkpoint && !readFileSync(join(checkpoint.dir, 'tokenizer.json')).equals(bytes)) {
-    throw otherDataError(checkpoint.dir);
-  }
+  if (checkpoint) requireTokenizerOf(checkpoint.dir, path);
   writeFileAtomic(target, bytes);
 }
 
-/** Bytes of text a training token stands for, over the whole run: domains by their weights in every phase. */
-export function meanBytesPerToken(data: TokenData, train: TrainConfig): number {
+/** @throws checkpoint_mismatch where the model in `dir` was not made with the tokenizer at `path` */
+export function requireTokenizerOf(dir: string, path: string): void {
+  if (!readFileSync(join(dir, 'tokenizer.json')).equals(readFileSync(path))) throw otherDataError(dir);
+}
+
+/** Bytes of text a training token stands for in a phase: domains by their weights in it, or by size without phases. */
+export function bytesPerTokenOf(data: TokenData, { phases }: TrainConfig, phase: number): number {
   const domains = Object.entries(data.manifest.domains);
-  const bySize = Object.fromEntries(domains.map(([name, { train: split }]) => [name, split.tokens]));
-  const phases = train.phases ?? [{ fraction: 1, weights: bySize }];
+  const weightOf = (name: string, tokens: number) => (phases ? (phases[phase]?.weights[name] ?? 0) : tokens);
+  let total = 0;
   let bytes = 0;
-  for (const { fraction, weights } of phases) {
-    const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
-    for (const [name, { train: split }] of domains) {
-      bytes += ((fraction * (weights[name] ?? 0)) / total) * split.bytesPerToken;
-    }
+  for (const [name, { train: split }] of domains) {
+    const weight = weightOf(name, split.tokens);
+    total += weight;
+    bytes += weight * split.bytesPerToken;
   }
-  return bytes;
+  return bytes / total;
 }

@@ -1,12 +1,13 @@
-/** Held-out text of every domain: bits per byte of a model, beside what `xz -9e` makes of the same bytes. */
+/** Held-out text of every domain: bits per byte of a model, beside what `xz -9e` makes of the very same bytes. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from '../../base/index.ts';
-import { evaluatePerplexity, xzSizeBytes } from '../../evaluate/index.ts';
+import { bitsPerByte, evaluatePerplexity, xzSizeBytes } from '../../evaluate/index.ts';
 import { completeModelConfig, hasShape, type Transformer } from '../../model/index.ts';
 import type { DomainEvaluation } from '../../runs/index.ts';
-import { evaluationBatches } from '../../stream/index.ts';
+import { type Batch, evaluationBatches } from '../../stream/index.ts';
+import type { Tokenizer, TokenizerConfig } from '../../tokenizer/index.ts';
 import { formatTable } from '../output.ts';
 import { requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
@@ -26,6 +27,7 @@ const storedSchema = z.object({
     z.object({
       loss_nats: z.number(),
       bits_per_byte: z.number(),
+      text_bytes: z.number().optional(),
       xz_bits_per_byte: z.number().optional(),
     }),
   ),
@@ -35,41 +37,89 @@ export interface EvaluateOptions {
   readonly sequenceLength: number;
   /** of every domain; default: all */
   readonly maxTokens?: number;
+  /** also compress what was evaluated, where `xz` can be run */
+  readonly compareWithXz?: boolean;
   readonly onTokens?: (domain: string, tokens: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** Loss and bits per byte of every domain's held-out split; without xz. */
+/** Loss and bits per byte of every domain's held-out split; the domains done so far where `signal` was aborted. */
 export async function evaluateDomains(
   model: Transformer,
   data: TokenData,
   options: EvaluateOptions,
 ): Promise<Record<string, DomainEvaluation>> {
   const { sequenceLength, maxTokens, onTokens, signal } = options;
+  const { tokenizer } = data;
+  const tally = new TextTally(tokenizer);
   const results: Record<string, DomainEvaluation> = {};
-  for (const [domain, { heldout }] of Object.entries(data.manifest.domains)) {
+  for (const domain of Object.keys(data.manifest.domains)) {
     const batches = evaluationBatches(join(data.shardsDir, 'heldout', domain), {
       numSequences: SEQUENCES,
       sequenceLength,
-      endOfText: data.tokenizer.endOfTextId,
+      endOfText: tokenizer.endOfTextId,
     });
+    tally.reset();
     const onBatch = (tokens: number) => onTokens?.(domain, tokens);
-    const { lossNats } = await evaluatePerplexity(model, batches, { maxTokens, onBatch, signal });
+    const { lossNats, totalNats } = await evaluatePerplexity(model, tally.through(batches), {
+      maxTokens,
+      onBatch,
+      signal,
+    });
     if (signal?.aborted) break;
-    results[domain] = { loss_nats: lossNats, bits_per_byte: lossNats / Math.LN2 / heldout.bytesPerToken };
+    const { leadBytes, textBytes } = tally;
+    const result = {
+      loss_nats: lossNats,
+      bits_per_byte: bitsPerByte(totalNats, textBytes),
+      text_bytes: textBytes,
+    };
+    const xz = options.compareWithXz ? await xzBitsPerByte(data, domain, leadBytes, textBytes) : {};
+    results[domain] = { ...result, ...xz };
   }
   return results;
 }
 
-/** Adds the compressor's figure to every domain where `xz` can be run. */
-export async function compareWithXz(results: Evaluation, data: TokenData): Promise<Evaluation> {
-  const compared: Record<string, DomainEvaluation> = {};
-  for (const [domain, result] of Object.entries(results)) {
-    const text = readFileSync(join(data.documentsDir, 'heldout', `${domain}.txt`));
-    const size = await xzSizeBytes(text);
-    compared[domain] = size === null ? result : { ...result, xz_bits_per_byte: (8 * size) / text.byteLength };
+/** Counts the bytes of text that the targets of batches spell; special tokens spell nothing. */
+class TextTally {
+  /** of the very first token, which is nobody's target */
+  leadBytes = 0;
+  textBytes = 0;
+  private readonly sizes: Int32Array;
+  private begun = false;
+
+  constructor(tokenizer: Tokenizer) {
+    this.sizes = Int32Array.from({ length: tokenizer.vocabSize }, (_, id) => tokenizer.tokenBytes(id).length);
+    for (const id of tokenizer.specialTokens.values()) this.sizes[id] = 0;
   }
-  return compared;
+
+  reset(): void {
+    this.leadBytes = 0;
+    this.textBytes = 0;
+    this.begun = false;
+  }
+
+  /** The batches, counted as they are taken. */
+  *through(batches: Iterable<Batch>): Generator<Batch> {
+    for (const batch of batches) {
+      if (!this.begun) this.leadBytes = this.sizes[batch.tokens[0]!]!;
+      this.begun = true;
+      for (const target of batch.targets) if (target >= 0) this.textBytes += this.sizes[target]!;
+      yield batch;
+    }
+  }
+}
+
+/** The compressor's figure for the held-out bytes from `start`; nothing where no `xz` can be run. */
+async function xzBitsPerByte(
+  data: TokenData,
+  domain: string,
+  start: number,
+  sizeBytes: number,
+): Promise<Pick<DomainEvaluation, 'xz_bits_per_byte'>> {
+  const text = readFileSync(join(data.documentsDir, 'heldout', `${domain}.txt`));
+  const evaluated = text.subarray(start, start + sizeBytes);
+  const size = await xzSizeBytes(evaluated);
+  return size === null ? {} : { xz_bits_per_byte: (8 * size) / evaluated.byteLength };
 }
 
 /** The stage `evaluate` of a run: its held-out text, once; reused when it was done for this step and as many tokens. */
@@ -90,9 +140,10 @@ export async function evaluateRun(
   );
   const done = new Map<string, number>();
   return session.stage('evaluate', {}, async () => {
-    const results = await evaluateDomains(model, data, {
+    const domains = await evaluateDomains(model, data, {
       sequenceLength: data.manifest.sampleTokens - 1,
       maxTokens,
+      compareWithXz: true,
       signal: session.context.interrupted,
       onTokens: (domain, tokens) => {
         done.set(domain, tokens);
@@ -102,7 +153,6 @@ export async function evaluateRun(
     });
     session.context.interrupted.throwIfAborted();
     session.report({ stage: 'evaluate', done: total, total, unit: 'tokens' });
-    const domains = await compareWithXz(results, data);
     writeFileAtomic(path, `${JSON.stringify({ step, maxTokens: limit, domains }, null, 2)}\n`);
     session.run.appendEvent({ type: 'evaluation', step, domains });
     return domains;
@@ -132,8 +182,8 @@ function readStored(path: string): z.infer<typeof storedSchema> | undefined {
   }
 }
 
-/** The table for people. */
-export function evaluationTable(results: Evaluation): string {
+/** The table for people. @param kind of the tokenizer: its loss is per character where every token is one */
+export function evaluationTable(results: Evaluation, kind?: TokenizerConfig['kind']): string {
   const rows = Object.entries(results).map(([domain, result]) => [
     domain,
     result.bits_per_byte.toFixed(3),
@@ -141,5 +191,6 @@ export function evaluationTable(results: Evaluation): string {
     result.loss_nats.toFixed(3),
     Math.exp(result.loss_nats).toFixed(2),
   ]);
-  return formatTable(['held out', 'bits/byte', 'xz -9e', 'nats/token', 'perplexity'], rows);
+  const loss = kind === 'char' ? 'nats/char' : 'nats/token';
+  return formatTable(['held out', 'bits/byte', 'xz -9e', loss, 'perplexity'], rows);
 }

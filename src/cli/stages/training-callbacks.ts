@@ -13,13 +13,29 @@ import { evaluateDomains } from './evaluation.ts';
 
 const SAMPLE_TOKENS = 64;
 
-/** The one callback of a run. */
-export function runCallbacks(session: RunSession, parts: TrainingParts, data: TokenData): Callback {
+/**
+ * The one callback of a run. An evaluation that is interrupted leaves no line of metrics; the checkpoint says that it is due,
+ * and the next call makes it first, so that the lines are those of a run that was never interrupted.
+ * @param evaluationDue the checkpoint that training starts from says so
+ */
+export function runCallbacks(
+  session: RunSession,
+  parts: TrainingParts,
+  data: TokenData,
+  evaluationDue: boolean,
+): Callback {
   const { run, recipe } = session;
   const config = requirePart(recipe, 'train');
   const show = progressOf(session);
   let note = '';
+  let isDue = evaluationDue;
+  const evaluate = async (state: TrainingState) => {
+    isDue = !(await evaluateHeldOut(session, state, data));
+  };
   return {
+    async fitStart(state) {
+      if (isDue) await evaluate(state);
+    },
     phaseStarted({ position }, phase) {
       const weights = config.phases?.[phase]?.weights;
       if (weights) run.appendEvent({ type: 'phase_started', phase, weights, step: position.step });
@@ -31,18 +47,7 @@ export function runCallbacks(session: RunSession, parts: TrainingParts, data: To
       run.log(`step ${state.position.step}: ${note}`);
       show(state, note);
     },
-    async evaluate({ model, position }) {
-      const { sequenceLength, evalTokens: maxTokens } = config;
-      const domains = await evaluateDomains(model, data, { sequenceLength, maxTokens });
-      const results = Object.entries(domains);
-      const loss = results.reduce((sum, [, each]) => sum + each.loss_nats, 0) / results.length;
-      const bits = Object.fromEntries(
-        results.map(([domain, each]) => [`eval_bits_per_byte.${domain}`, each.bits_per_byte]),
-      );
-      run.appendMetrics({ step: position.step, tokens: position.tokens, loss_eval_nats: loss, ...bits });
-      const shown = results.map(([domain, each]) => `${domain} ${each.bits_per_byte.toFixed(3)}`).join(', ');
-      session.log(`step ${position.step}: held-out bits/byte ${shown}`);
-    },
+    evaluate,
     async sample(state) {
       for (const [i, prompt] of config.prompts.entries()) {
         const text = await generateSample(parts, state, prompt, recipe.seed + i);
@@ -51,10 +56,32 @@ export function runCallbacks(session: RunSession, parts: TrainingParts, data: To
       }
     },
     checkpoint(state) {
-      const path = saveTraining(run.path, parts, state, config.keepCheckpoints);
+      const path = saveTraining(run.path, parts, { ...state, evaluationDue: isDue }, config.keepCheckpoints);
       run.appendEvent({ type: 'checkpoint_saved', step: state.position.step, path });
     },
   };
+}
+
+/** An evaluation during training. @returns false where it was interrupted, and nothing was written */
+async function evaluateHeldOut(
+  { run, recipe, context, log }: RunSession,
+  { model, position }: TrainingState,
+  data: TokenData,
+): Promise<boolean> {
+  const { sequenceLength, evalTokens: maxTokens } = requirePart(recipe, 'train');
+  const signal = context.interrupted;
+  if (signal.aborted) return false;
+  const domains = await evaluateDomains(model, data, { sequenceLength, maxTokens, signal });
+  if (signal.aborted) return false;
+  const results = Object.entries(domains);
+  const loss = results.reduce((sum, [, each]) => sum + each.loss_nats, 0) / results.length;
+  const bits = Object.fromEntries(
+    results.map(([domain, each]) => [`eval_bits_per_byte.${domain}`, each.bits_per_byte]),
+  );
+  run.appendMetrics({ step: position.step, tokens: position.tokens, loss_eval_nats: loss, ...bits });
+  const shown = results.map(([domain, each]) => `${domain} ${each.bits_per_byte.toFixed(3)}`).join(', ');
+  log(`step ${position.step}: held-out bits/byte ${shown}`);
+  return true;
 }
 
 /** Draws the bar: tokens where the run is measured in tokens or steps, else seconds. */

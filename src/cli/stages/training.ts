@@ -16,7 +16,7 @@ import { formatBytes, formatCount } from '../output.ts';
 import { requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { findResumePoint, type ResumePoint, restoreTraining, type TrainingParts } from './checkpoints.ts';
-import { meanBytesPerToken, type TokenData } from './data.ts';
+import { bytesPerTokenOf, type TokenData } from './data.ts';
 import { runCallbacks } from './training-callbacks.ts';
 
 const PEAK_MS = 150;
@@ -40,7 +40,8 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
   const parts = createParts(session, data, modelConfig, kernels, precision, seed);
   if (resume?.reason) session.log(`Falling back to ${resume.dir}: ${resume.reason}`);
   if (resume) restoreTraining(resume, parts);
-  if (resume && resume.progress >= 1) {
+  const evaluationDue = resume?.evaluationDue === true && !isEvaluated(session, resume.step);
+  if (resume && resume.progress >= 1 && !evaluationDue) {
     session.log(`Training is complete: ${resume.dir}`);
     parts.data.close();
     return { model: parts.model, step: resume.step, outcome: 'completed' };
@@ -57,11 +58,11 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
         data: parts.data,
         optimizer: parts.optimizer,
         config,
-        callbacks: [runCallbacks(session, parts, data)],
+        callbacks: [runCallbacks(session, parts, data, evaluationDue)],
         clock: () => performance.now() / 1000,
         signal: session.context.interrupted,
         peakFlops: kernels.measurePeakFlops(precision, PEAK_MS),
-        bytesPerToken: meanBytesPerToken(data, config),
+        bytesPerToken: (phase) => bytesPerTokenOf(data, config, phase),
         start: resume,
       });
       const outcome = await trainer.run();
@@ -71,6 +72,11 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
     session.context.interrupted.removeEventListener('abort', announceStop);
     parts.data.close();
   }
+}
+
+/** Whether an evaluation during training has left its line for this step. */
+function isEvaluated({ run }: RunSession, step: number): boolean {
+  return run.readMetrics().values.some((each) => each.step === step && each.loss_eval_nats !== undefined);
 }
 
 /** Before hours of training rather than at the first sample. */

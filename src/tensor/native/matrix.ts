@@ -1,6 +1,6 @@
 /** Products of the addon (native/kernels/matrix.cc). Packed matrices belong to the instruction set that packed them. */
 import type { FloatArray, MatrixKernels, PackedMatrix, Precision } from '../kernels.ts';
-import { methodsOf, type NativeMethods } from './addon.ts';
+import { allocateMemory, methodsOf, type NativeMethods } from './addon.ts';
 
 interface NativePacked extends PackedMatrix {
   readonly data: Float32Array;
@@ -9,7 +9,6 @@ interface NativePacked extends PackedMatrix {
 type PackedArguments = [data: Float32Array, k: number, n: number, groups: number, bf16: boolean];
 
 interface Methods {
-  allocate(sizeBytes: number): ArrayBuffer;
   packedBytes(k: number, n: number, groups: number, bf16: boolean): number;
   pack(...args: [...PackedArguments, source: FloatArray, transposed: boolean]): void;
   gemmPacked(
@@ -49,7 +48,7 @@ export function matrixKernels(methods: NativeMethods): MatrixKernels {
   return {
     createPacked(k: number, n: number, groups: number, precision: Precision): NativePacked {
       const sizeBytes = native.packedBytes(k, n, groups, precision === 'bf16');
-      return { k, n, groups, precision, data: new Float32Array(native.allocate(sizeBytes)) };
+      return { k, n, groups, precision, data: new Float32Array(allocateMemory(methods, sizeBytes)) };
     },
     pack: (packed, source, transposed) => native.pack(...argumentsOf(packed), source, transposed),
     gemmPacked: (c, a, b, m, accumulate = false) => native.gemmPacked(c, a, ...argumentsOf(b), m, accumulate),

@@ -1,0 +1,25 @@
+/** What `--json` prints: keys are snake_case and end in their unit, as in metrics.jsonl. */
+
+/** A part of a recipe keeps the names that it has in a recipe. */
+const RECIPE_PARTS = ['model'];
+
+/** One object as a line of JSON, its camelCase keys turned into snake_case. */
+export function toJsonLine(value: unknown): string {
+  return `${JSON.stringify(withSnakeKeys(value))}\n`;
+}
+
+function withSnakeKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withSnakeKeys);
+  if (value === null || typeof value !== 'object') return value;
+  const entries = Object.entries(value).map(([key, each]) => [
+    snakeCase(key),
+    RECIPE_PARTS.includes(key) ? each : withSnakeKeys(each),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/** Of our own keys; names of domains, files and addresses stay as they are. */
+function snakeCase(key: string): string {
+  if (!/^[a-z][A-Za-z0-9]*$/.test(key)) return key;
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
