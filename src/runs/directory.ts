@@ -47,6 +47,7 @@ export class RunDirectory {
   private readonly now: () => number;
   private readonly releaseLock: () => void;
   private lastProgress = { timeMs: -Infinity, stage: '' };
+  private readonly listeners: ((event: RunEventBody) => void)[] = [];
   private closed = false;
 
   private constructor(path: string, options: OpenRunOptions, releaseLock: () => void) {
@@ -82,6 +83,12 @@ export class RunDirectory {
   appendEvent(event: RunEventBody): void {
     assert(!this.closed, 'an event after the run was closed');
     appendJsonLine(join(this.path, RUN_FILES.events), { time: this.timestamp(), ...event });
+    for (const listener of this.listeners) listener(event);
+  }
+
+  /** From now on `listener` is told of each event when it is written. */
+  onEvent(listener: (event: RunEventBody) => void): void {
+    this.listeners.push(listener);
   }
 
   /** Appends one line to metrics.jsonl, stamped with the time. */

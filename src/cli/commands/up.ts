@@ -72,42 +72,30 @@ async function up(path: string, options: UpOptions, context: CliContext): Promis
 }
 
 /** Text to evaluated model, each stage skipped that is done. */
-async function makeModel(session: RunSession, options: UpOptions): Promise<void> {
+async function makeModel(session: RunSession, { json }: UpOptions): Promise<void> {
   const { context } = session;
-  const told = options.json ? tellingStages(session) : session;
-  const data = await prepareTokenData(told);
-  const results = finishedEvaluation(told, data) ?? (await trainAndEvaluate(told, data));
+  if (json) {
+    session.run.onEvent((event) => {
+      if (event.type === 'stage_completed') context.printJson(event);
+    });
+  }
+  const data = await prepareTokenData(session);
+  const results = finishedEvaluation(session, data) ?? (await trainAndEvaluate(session, data));
   if (!results) return;
-  const run = session.run.path;
-  if (!options.json) session.log('');
-  tell(
-    options,
-    context,
-    { type: 'evaluation', domains: results },
-    evaluationTable(results, session.recipe.tokenizer?.kind),
-  );
-  tell(options, context, { type: 'run_completed', run }, `\nRun: ${run}`);
+  if (json) {
+    context.printJson({ type: 'evaluation', domains: results });
+    context.printJson({ type: 'run_completed', run: session.run.path });
+    return;
+  }
+  session.log('');
+  context.print(evaluationTable(results, session.recipe.tokenizer?.kind));
+  context.print(`\nRun: ${session.run.path}`);
 }
 
 /** Undefined when training was interrupted. */
 async function trainAndEvaluate(session: RunSession, data: TokenData): Promise<Evaluation | undefined> {
   const { model, step, outcome } = await trainModel(session, data);
   return outcome === 'interrupted' ? undefined : evaluateRun(session, model, data, step);
-}
-
-/** The session, with a JSON object on standard output for each stage that is done. */
-function tellingStages(session: RunSession): RunSession {
-  const { context } = session;
-  return {
-    ...session,
-    async stage(stage, details, work) {
-      const started = context.now();
-      const result = await session.stage(stage, details, work);
-      const seconds = (context.now() - started) / 1000;
-      if (!context.interrupted.aborted) context.printJson({ type: 'stage_completed', stage, seconds });
-      return result;
-    },
-  };
 }
 
 function tell({ json }: UpOptions, context: CliContext, event: object, text: string): void {
