@@ -3,9 +3,11 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import OpenAI from 'openai';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { type RunningCommand, Workplace } from './tiny-run.ts';
+
+vi.setConfig({ testTimeout: 240_000 });
 
 const place = new Workplace();
 afterAll(() => place.close());
@@ -28,7 +30,9 @@ describe('dabarex up with its server', () => {
     expect(await early.json()).toMatchObject({ data: [] });
     await command.until(() => place.lines('served', 'metrics').length > 0);
     const [entry] = await getJson(`${url}/api/runs`);
-    expect(entry).toMatchObject({ name: 'served', status: { state: 'training' } });
+    expect(entry.name).toBe('served');
+    // A busy machine may have trained on between the two looks.
+    expect(['training', 'evaluating']).toContain(entry.status.state);
     const { metrics } = await getJson(`${url}/api/runs/served/metrics`);
     expect(metrics[0]).toMatchObject({ step: 2, tokens: 256 });
     expect(command.stdout).not.toContain('Serving');
