@@ -1,7 +1,7 @@
 /** The pool under threads: more of them than cores, several Node threads at once, a number of threads that changes. `npm run test:sanitize` looks for races here. */
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Kernels } from './kernels.ts';
 import { findAddon } from './native/addon-file.ts';
 import { loadNative, nativeInstructionSets } from './native.ts';
@@ -23,7 +23,6 @@ function softmaxOf(kernels: Kernels): Float32Array {
 
 describe.skipIf(nativeInstructionSets().length === 0)('the pool of threads', () => {
   const isa = nativeInstructionSets().at(-1)!;
-  afterAll(() => loadNative({ isa })!.setThreads(1));
 
   it('gives the same whatever the number of threads, also while it changes', () => {
     const kernels = loadNative({ isa, threads: 1 })!;
