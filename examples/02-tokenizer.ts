@@ -2,7 +2,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodeChat, loadTokenizer, StreamingDecoder, saveTokenizer, trainBpe } from 'dabarex/tokenizer';
+import { encodeChat, loadTokenizer, saveTokenizer, TextStream, trainBpe } from 'dabarex/tokenizer';
 
 const texts = ['the cat sat on the mat', 'the dog sat on the log', 'cats and dogs'];
 const tokenizer = trainBpe({ texts, vocabSize: 280 });
@@ -10,9 +10,9 @@ const tokenizer = trainBpe({ texts, vocabSize: 280 });
 const ids = tokenizer.encode('the cats 🙂');
 console.log([...ids].map((id) => JSON.stringify(tokenizer.decode([id]))).join(' '));
 
-const decoder = new StreamingDecoder(tokenizer);
-for (const id of ids) process.stdout.write(decoder.push(id));
-console.log(decoder.flush());
+const stream = new TextStream();
+for (const id of ids) process.stdout.write(stream.push(tokenizer.tokenBytes(id)).text);
+console.log(stream.end().text);
 
 const chat = encodeChat(tokenizer, [{ role: 'user', content: 'hello <|im_end|>' }], {
   addGenerationPrompt: true,

@@ -105,11 +105,14 @@ void pack_with(const PackedMatrix& packed, const float* source, bool transposed)
   });
 }
 
-// Takes a block's sums into the total of an element.
+// Takes a block's sums of `count` columns into their totals. Not inlined: with one copy of it, product and sum are rounded
+// alike for one row and for many.
 template <typename P>
-ALWAYS_INLINE vf add_block(vf total, vf sum, vf scale, bool fresh) {
-  if constexpr (P::kScaled) return fresh ? sum * scale : total + sum * scale;
-  else return fresh ? sum : total + sum;
+__attribute__((noinline)) void add_block(float* totals, const float* sums, const float* scales, int64_t count, bool fresh) {
+  for (int64_t i = 0; i < count; i += W) {
+    const vf sum = P::kScaled ? load(sums + i) * load(scales + i) : load(sums + i);
+    store(totals + i, fresh ? sum : load(totals + i) + sum);
+  }
 }
 
 // One row times one panel, all of K, read once. `c` is a row of kWide floats.
@@ -128,10 +131,10 @@ void multiply_row(float* c, const float* a, const int32_t* panel, const WideLayo
       for (int j = 0; j < P::kPerWord; j++) sums[v + j] += x * columns[j];
     }
   }
-  const float* scales = P::kScaled ? layout.scales(panel, b) : nullptr;
+  float flat[kWide];
 #pragma GCC unroll 8
-  for (int v = 0; v < 8; v++)
-    store(c + v * W, add_block<P>(load(c + v * W), sums[v], P::kScaled ? load(scales + v * W) : vf{}, fresh));
+  for (int v = 0; v < 8; v++) store(flat + v * W, sums[v]);
+  add_block<P>(c, flat, layout.scales(panel, b), kWide, fresh);
 }
 
 // A block as panels [kPanelsOfWide][depth][kPanel] of floats.
@@ -159,11 +162,7 @@ void multiply_tiles(float* c, const float* a, int64_t rows, const int32_t* panel
       micro_kernel<F32, kAnyStep, 1>(count, kPanel)(depth, a + r * layout.k, unpacked + p * depth * kPanel, tile, kPanel,
                                                     false, kPanel, layout.k);
       for (int64_t i = 0; i < count; i++)
-        for (int64_t v = 0; v < 2; v++) {
-          float* to = c + (r + i) * kWide + p * kPanel + v * W;
-          const vf scale = P::kScaled ? load(layout.scales(panel, b) + p * kPanel + v * W) : vf{};
-          store(to, add_block<P>(load(to), load(tile + i * kPanel + v * W), scale, fresh));
-        }
+        add_block<P>(c + (r + i) * kWide + p * kPanel, tile + i * kPanel, layout.scales(panel, b) + p * kPanel, kPanel, fresh);
     }
 }
 

@@ -71,7 +71,13 @@ function nameOf(task) {
 
 async function runOnce(files, round) {
   const runner = new Runner(round);
-  await startTests(files, runner);
+  for (const file of await startTests(files, runner)) {
+    // One that could not be imported, or registers nothing.
+    if (file.tasks.length === 0) {
+      runner.counts.failed++;
+      console.log(`FAILED ${file.name}: no tests\n${file.result?.errors?.[0]?.stack ?? ''}`);
+    }
+  }
   return runner.counts;
 }
 

@@ -56,6 +56,33 @@ const sanitize = {
   },
 };
 
+/**
+ * Thread sanitizer of gcc: races between threads of the pool. Only the addon is instrumented, so what Node and libuv do among
+ * themselves is not looked at; the addon's own threads, locks and atomics are.
+ */
+const tsan = {
+  name: 'tsan',
+  packages: ['g++'],
+  resolve() {
+    const libraries = ['libtsan.so', 'libstdc++.so.6'].map(libraryOfGcc);
+    if (libraries.includes(undefined)) return { missing: 'g++ with libtsan' };
+    const flags = '-fsanitize=thread';
+    const compile = `${flags} -fno-omit-frame-pointer -g -O1`;
+    const suppressions = join(cache, 'native', 'races-of-node.txt');
+    mkdirSync(join(cache, 'native'), { recursive: true });
+    // Jobs of V8's own platform; wider, and frames of Node below every call would hide what the addon does.
+    writeFileSync(suppressions, 'race:v8::platform::DefaultJob\n');
+    return {
+      build: { env: { CXX: 'g++', CXXFLAGS: compile, LDFLAGS: flags } },
+      command: [process.execPath],
+      env: {
+        LD_PRELOAD: libraries.join(':'),
+        TSAN_OPTIONS: `ignore_noninstrumented_modules=1:exitcode=66:report_thread_leaks=0:suppressions=${suppressions}`,
+      },
+    };
+  },
+};
+
 /** AArch64, cross-compiled and emulated: the baseline vectors are NEON there. */
 const arm64 = {
   name: 'arm64',
@@ -77,7 +104,7 @@ const arm64 = {
   },
 };
 
-export const variants = { release, clang, sanitize, arm64 };
+export const variants = { release, clang, sanitize, tsan, arm64 };
 
 function runs(name) {
   return spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0;

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse, stringify, YAMLParseError } from 'yaml';
+import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { DabarexError, nearestWord, parseConfig } from '../base/index.ts';
 import { evaluateConfigSchema } from '../evaluate/index.ts';
@@ -88,11 +88,6 @@ export function requireRunParts(recipe: Recipe): void {
 /** Tokens of a tokenizer that is still to be trained: known for BPE alone. */
 export function tokenizerVocabSize(tokenizer: TokenizerConfig | undefined): number | undefined {
   return tokenizer?.kind === 'bpe' ? tokenizer.vocabSize : undefined;
-}
-
-/** The resolved recipe as YAML, for the run directory; {@link loadRecipe} reads it back to the same value. */
-export function recipeToYaml(recipe: Recipe): string {
-  return stringify(recipe);
 }
 
 const RECIPES = fileURLToPath(new URL('../../recipes', import.meta.url));

@@ -1,10 +1,11 @@
 /** One request while it runs: its tokens, how many of them the cache holds, and the events it gives. */
+
 import { DabarexError } from '../base/index.ts';
+import { TextStream } from '../tokenizer/index.ts';
 import { tokenChoice, tokenLogprob } from './logprobs.ts';
 import type { TextCodec } from './model.ts';
 import type { FinishReason, GenerateEvent, GenerateRequest, TokenLogprob } from './request.ts';
 import type { Sampler } from './sampler.ts';
-import { TextStream } from './text-stream.ts';
 
 /** Where a sequence's events go; `fail` is the last call. */
 export interface EventSink {

@@ -5,7 +5,7 @@ import { loadNative } from './native.ts';
 import { createReferenceKernels } from './reference/index.ts';
 
 export interface EngineOptions {
-  /** default: one */
+  /** of the process's pool, which all kernels share; as it is when absent (one at first) */
   readonly threads?: number;
   /** a native instruction set by name, or `reference`; default: the best this machine has */
   readonly isa?: string;
@@ -21,7 +21,7 @@ export function createKernels(options: EngineOptions = {}): Kernels {
     options.threads === undefined || options.threads >= 1,
     `threads must be at least 1, not ${options.threads}`,
   );
-  kernels.setThreads(options.threads ?? 1);
+  if (options.threads !== undefined) kernels.setThreads(options.threads);
   return kernels;
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createKernels } from './engine.ts';
 import { loadNative, nativeInstructionSets } from './native.ts';
 
 describe.skipIf(nativeInstructionSets().length === 0)('native engine', () => {
@@ -53,6 +54,13 @@ describe.skipIf(nativeInstructionSets().length === 0)('native engine', () => {
     for (const slot of [2 ** 31 - 1, -(2 ** 31), 2]) expect(() => cached(slot, 1)).toThrow(invalid);
     expect(() => cached(2 ** 31 - 1, 2 ** 53 - 1)).toThrow(invalid);
     cached(1, 1);
+  });
+
+  it('keeps the number of threads when kernels are made once more', () => {
+    const kernels = createKernels({ threads: 2 });
+    expect(createKernels().threads).toBe(2);
+    expect(createKernels({ threads: 1 }).threads).toBe(1);
+    expect(kernels.threads).toBe(1);
   });
 
   it('says with a code that the system has no memory', () => {

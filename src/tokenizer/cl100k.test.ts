@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { get_encoding } from 'tiktoken';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { cl100kBase, DBRX_SPECIAL_TOKENS, parseTokenizer, r50kBase } from './index.ts';
 import { MergeTable } from './merge-table.ts';
 import { wellFormed } from './tokenizer.ts';
@@ -19,9 +19,66 @@ const vectorsPath = join(
   'tokenizer/tiktoken_vectors.json',
 );
 
+/**
+ * Code points assigned by Unicode 5.1 or, from U+1F300 on, 6.1: what is newer is a letter to one Unicode table and nothing yet
+ * to another, and Node, tiktoken and this machine's need not be of one version.
+ */
+const LONG_ASSIGNED = [
+  ...[
+    [0x00, 0x377],
+    [0x3a3, 0x523],
+    [0x5d0, 0x5ea],
+    [0x621, 0x6ff],
+    [0x904, 0x939],
+    [0x966, 0x96f],
+  ],
+  ...[
+    [0xe01, 0xe3a],
+    [0xe40, 0xe5b],
+    [0x1100, 0x1159],
+    [0x1e00, 0x1eff],
+    [0x2000, 0x2064],
+    [0x2074, 0x208e],
+  ],
+  ...[
+    [0x20a0, 0x20b5],
+    [0x2100, 0x214f],
+    [0x2153, 0x2188],
+    [0x2190, 0x23e7],
+    [0x2460, 0x269d],
+  ],
+  ...[
+    [0x3000, 0x303f],
+    [0x3041, 0x3096],
+    [0x3099, 0x30ff],
+    [0x3400, 0x4db5],
+    [0x4e00, 0x9fbb],
+  ],
+  ...[
+    [0xac00, 0xd7a3],
+    [0xe000, 0xf8ff],
+    [0xfb00, 0xfb06],
+    [0xff01, 0xffbe],
+    [0x10300, 0x1031e],
+  ],
+  ...[
+    [0x1d400, 0x1d454],
+    [0x1d7ce, 0x1d7ff],
+    [0x1f300, 0x1f320],
+    [0x1f600, 0x1f640],
+    [0x20000, 0x2a6d6],
+  ],
+  [0xe0100, 0xe01ef],
+] as const;
+const charactersOf = ([min, max]: readonly [number, number]) =>
+  fc.integer({ min, max }).map((codePoint) => String.fromCodePoint(codePoint));
+
+// Thousands of strings through two tokenizers take long on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
+
 describe('cl100k_base', () => {
   it('equals tiktoken on random strings', () => {
-    const assigned = fc.string({ unit: 'binary' }).filter((text) => !/\p{Unassigned}/u.test(text));
+    const assigned = fc.string({ unit: fc.oneof(...LONG_ASSIGNED.map(charactersOf)) });
     const pieces = fc.string({
       unit: fc.constantFrom(
         ' ',

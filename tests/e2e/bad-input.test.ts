@@ -16,13 +16,15 @@ import {
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { ErrorCode } from '../../src/base/index.ts';
 import { type Outcome, run } from '../../src/cli/run.suite.ts';
 import { type RecipeChange, Workplace } from './tiny-run.ts';
 
 const UNREACHABLE = 'http://127.0.0.1:9';
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
+
 const place = new Workplace();
 afterAll(() => place.close());
 

@@ -126,11 +126,11 @@ export class RunningCommand {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** Waits until `condition` holds. @throws when the process ends first */
-  async until(condition: () => unknown): Promise<void> {
+  /** Waits until `condition` holds, looking every `everyMs`. @throws when the process ends first */
+  async until(condition: () => unknown, everyMs = 5): Promise<void> {
     while (!condition()) {
       if (!this.isRunning) throw new Error(`ended too early: ${this.stderr}${this.stdout}`);
-      await sleep(1);
+      await sleep(everyMs);
     }
   }
 

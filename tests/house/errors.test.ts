@@ -1,4 +1,4 @@
-/** Every error code is explained in docs/errors.md, sorted there as in the code, and met by some test. */
+/** Every error code is explained in docs/errors.md, sorted there as in the code, thrown somewhere and met by some test. */
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../../src/base/index.ts';
 import { filesBelow, readText } from './repository.ts';
@@ -9,6 +9,15 @@ const tests = ['src', 'tests', 'dashboard']
   .filter((path) => !path.startsWith('tests/house/errors'))
   .map(readText)
   .join('\n');
+
+const sources = [...filesBelow('src', /(?<!\.test|\.suite)\.ts$/), ...filesBelow('native', /\.cc$/)]
+  .filter((path) => path !== 'src/base/errors.ts')
+  .map((path) => readText(path).replace(/^\s*(\*|\/\/|\/\*).*$/gm, ''))
+  .join('\n');
+
+function isQuoted(code: string, text: string): boolean {
+  return ["'", '"', '`'].some((mark) => text.includes(mark + code + mark));
+}
 
 describe('error codes', () => {
   it('are sorted and distinct', () => {
@@ -26,8 +35,11 @@ describe('error codes', () => {
     expect(paragraphs.filter((text) => text.trim().length < 40)).toEqual([]);
   });
 
-  it('are each thrown in a test', () => {
-    const quoted = (code: string) => ["'", '"', '`'].some((mark) => tests.includes(mark + code + mark));
-    expect(ERROR_CODES.filter((code) => !quoted(code))).toEqual([]);
+  it('are each met in a test', () => {
+    expect(ERROR_CODES.filter((code) => !isQuoted(code, tests))).toEqual([]);
+  });
+
+  it('are each thrown somewhere in the code', () => {
+    expect(ERROR_CODES.filter((code) => !isQuoted(code, sources))).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 /**
  * The package as a user gets it: packed, looked over by publint, installed into an empty folder without install scripts,
- * its library and its command line run from there. Needs the npm registry (or npm's cache) for the dependencies.
+ * its library and its command line run from there. Skipped, with a message, where neither the npm registry nor npm's cache has
+ * the dependencies.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,8 +11,8 @@ import { promisify } from 'node:util';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import ts from 'typescript';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { filesBelow, layerRows, readText, repository } from './repository.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { filesBelow, layerRows, readText, repository, whyNotFetched } from './repository.ts';
 
 const run = promisify(execFile);
 /** Those that need nothing but this package and Node. */
@@ -24,6 +25,8 @@ const installed = join(app, 'node_modules/dabarex');
 let tarball: string;
 /** what npm warned of when it installed the package */
 let warnings: string;
+/** why the registry was not reached, if it was not */
+let notInstalled: string | null = null;
 
 async function npm(args: string[], cwd: string): Promise<string> {
   const { stdout } = await run('npm', [...args, '--loglevel=error'], { cwd, maxBuffer: 2 ** 26 });
@@ -36,8 +39,17 @@ beforeAll(async () => {
   mkdirSync(app);
   writeFileSync(join(app, 'package.json'), '{ "name": "app", "private": true, "type": "module" }\n');
   const install = ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', tarball];
-  warnings = (await run('npm', [...install, '--loglevel=warn'], { cwd: app })).stderr;
+  try {
+    warnings = (await run('npm', [...install, '--loglevel=warn'], { cwd: app })).stderr;
+  } catch (error) {
+    notInstalled = whyNotFetched((error as { stderr: string }).stderr);
+    if (notInstalled === null) throw error;
+  }
 }, 300_000);
+
+beforeEach(({ skip }) => {
+  if (notInstalled !== null) skip(notInstalled);
+});
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -25,3 +25,15 @@ export function filesBelow(folder: string, name: RegExp): string[] {
       return name.test(entry.name) ? [path] : [];
     });
 }
+
+/**
+ * Why npm could not install, where that is because neither a registry nor its cache has the packages; null where it is for
+ * another reason, which is a failure.
+ */
+export function whyNotFetched(stderr: string): string | null {
+  const code =
+    /\b(ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b/.exec(
+      stderr,
+    );
+  return code ? `skipped: npm reaches no registry and its cache is not warm (${code[1]})` : null;
+}

@@ -32,7 +32,7 @@ it(`a run killed by SIGKILL while it saves, ${KILLS} times, always has a whole a
   }
   expect(killedWhileSaving).toBeGreaterThan(0);
   rmSync(run, { recursive: true });
-}, 120_000);
+}, 240_000);
 
 function expectWhole(dir: string, step: number): void {
   const files = [

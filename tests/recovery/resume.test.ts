@@ -1,7 +1,7 @@
 /** The promise of a run: the same recipe gives the same bits, however many threads it had and however often it died. */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Rng } from '../../src/base/index.ts';
 import { type RecipeChange, type RunningCommand, Workplace } from '../e2e/tiny-run.ts';
 
@@ -15,6 +15,9 @@ const TIMED = [
   'eta_seconds',
 ];
 const STEPS = 40;
+
+// Several whole runs a test, beside whatever else the machine does.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 /** All that a finished run leaves and no clock has a say in. */
 interface Traces {
@@ -92,7 +95,8 @@ describe('a run killed by SIGKILL', () => {
     for (let kills = 0; kills < 6 && landed < 2; kills++) {
       const command = start();
       const before = newestStep(place);
-      await command.until(() => temporaries(place).some((name) => stepOf(name) > before));
+      // They stand for some milliseconds.
+      await command.until(() => temporaries(place).some((name) => stepOf(name) > before), 1);
       await command.kill('SIGKILL');
       if (halfWritten()) landed++;
     }

@@ -4,7 +4,7 @@
  *
  * Backward from lse (Dao et al. 2022, FlashAttention): p_j = exp(s_j - lse), dp_j = dout·v_j, delta = dout·out,
  * ds_j = p_j · (dp_j - delta), dq += scale · ds_j · k_j, dk_j += scale · ds_j · q, dv_j += p_j · dout.
- * bf16 rounds q, k, v and dout; probabilities stay in double precision.
+ * bf16 rounds q, k, v and dout, in delta too; probabilities stay in double precision.
  */
 import { assert } from '../../base/index.ts';
 import type { AttentionShape, FloatArray, Precision, TransformerKernels } from '../kernels.ts';
@@ -114,7 +114,7 @@ function attentionBackward(
     for (let r = 0; r < rows; r++) {
       const query = r * columns + h * headDim;
       const o = (r * heads + h) * headDim;
-      const delta = dot(dout, o, out, o, headDim);
+      const delta = dot(gradient, o, out, o, headDim);
       for (let j = firstKey[r]; j <= r; j++) {
         const key = j * columns + keyColumn;
         const value = key + kvHeads * headDim;

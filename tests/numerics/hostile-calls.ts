@@ -5,12 +5,12 @@
 import { openSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import type { Addon } from './addon.ts';
-import { findAddon } from './addon-file.ts';
-import { callWithAnything } from './hostile.suite.ts';
+import type { Addon } from '../../src/tensor/native/addon.ts';
+import { findAddon } from '../../src/tensor/native/addon-file.ts';
+import { callWithAnything } from '../../src/tensor/native/hostile.suite.ts';
 
 const [isa, numRuns, tracePath] = process.argv.slice(2);
-const { path } = findAddon(fileURLToPath(new URL('../../..', import.meta.url)));
+const { path } = findAddon(fileURLToPath(new URL('../..', import.meta.url)));
 const addon = createRequire(import.meta.url)(path!) as Addon;
 const trace = openSync(tracePath!, 'w');
 // Over the last one: a call is some hundred bytes.

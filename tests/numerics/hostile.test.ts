@@ -6,16 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { nativeInstructionSets } from '../native.ts';
-import type { Addon } from './addon.ts';
-import { findAddon } from './addon-file.ts';
-import { unknownMethods } from './hostile.suite.ts';
+import type { Addon } from '../../src/tensor/native/addon.ts';
+import { findAddon } from '../../src/tensor/native/addon-file.ts';
+import { unknownMethods } from '../../src/tensor/native/hostile.suite.ts';
+import { nativeInstructionSets } from '../../src/tensor/native.ts';
 
 const RUNS = 300;
 
 describe.skipIf(nativeInstructionSets().length === 0)('the addon', () => {
   it('has no method that is not called here', () => {
-    const { path } = findAddon(fileURLToPath(new URL('../../..', import.meta.url)));
+    const { path } = findAddon(fileURLToPath(new URL('../..', import.meta.url)));
     const addon = createRequire(import.meta.url)(path!) as Addon;
     expect(unknownMethods(addon.create(nativeInstructionSets()[0]!))).toEqual([]);
   });
