@@ -16,6 +16,13 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+// Keeps a vector as computed here: the compiler neither drops it nor fuses its product with a later sum.
+#if defined(__x86_64__)
+#define PIN(value) asm volatile("" : "+v"(value))
+#elif defined(__aarch64__)
+#define PIN(value) asm volatile("" : "+w"(value))
+#endif
+
 namespace ISA_NS {
 
 #if defined(__AVX512F__)

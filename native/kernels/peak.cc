@@ -17,12 +17,6 @@ double seconds_now() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-#if defined(__x86_64__)
-#define PIN(value) asm volatile("" : "+v"(value))
-#elif defined(__aarch64__)
-#define PIN(value) asm volatile("" : "+w"(value))
-#endif
-
 // Best of short windows: FLOP/s of one thread.
 template <typename P>
 double run_peak(double milliseconds) {

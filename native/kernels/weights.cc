@@ -105,12 +105,16 @@ void pack_with(const PackedMatrix& packed, const float* source, bool transposed)
   });
 }
 
-// Takes a block's sums of `count` columns into their totals. Not inlined: with one copy of it, product and sum are rounded
-// alike for one row and for many.
+// Takes a block's sums of `count` columns into their totals. Product and sum are rounded one by one wherever this is inlined,
+// for one row and for many.
 template <typename P>
-__attribute__((noinline)) void add_block(float* totals, const float* sums, const float* scales, int64_t count, bool fresh) {
+ALWAYS_INLINE void add_block(float* totals, const float* sums, const float* scales, int64_t count, bool fresh) {
   for (int64_t i = 0; i < count; i += W) {
-    const vf sum = P::kScaled ? load(sums + i) * load(scales + i) : load(sums + i);
+    vf sum = load(sums + i);
+    if constexpr (P::kScaled) {
+      sum *= load(scales + i);
+      PIN(sum);
+    }
     store(totals + i, fresh ? sum : load(totals + i) + sum);
   }
 }
