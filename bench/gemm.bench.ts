@@ -1,6 +1,5 @@
 /**
- * Products against the multiply-add peak of their precision: prepacked weights, weight gradients, and a grouped product
- * over 16 uneven groups. Packing is measured in bytes of the source against a streaming copy, since it computes nothing.
+ * Products against the multiply-add peak of their precision: prepacked weights and weight gradients. Packing is measured in bytes of the source against a streaming copy, since it computes nothing.
  */
 import type { Kernels, Precision } from '../src/tensor/index.ts';
 import { type Case, floats, type Limit, peakOf, rateOf } from './measure.ts';
@@ -8,9 +7,11 @@ import { type Case, floats, type Limit, peakOf, rateOf } from './measure.ts';
 /** rows m, columns n, depth k of c[m, n] = a[m, k] b[k, n] */
 const SHAPES = [
   [64, 1536, 512],
+  [128, 1536, 512],
   [256, 1536, 512],
   [512, 512, 512],
   [1024, 1024, 1024],
+  [2048, 2048, 2048],
   [2048, 384, 128],
   [4096, 16, 256],
   [2048, 65, 256],
@@ -19,7 +20,6 @@ const SHAPES = [
 export default function* gemm(kernels: Kernels): Iterable<Case> {
   for (const precision of ['f32', 'bf16'] as const) {
     for (const shape of SHAPES) yield* casesOf(kernels, shape, precision);
-    yield grouped(kernels, precision);
   }
 }
 
@@ -66,22 +66,5 @@ function copyOf(kernels: Kernels, source: Float32Array, target: Float32Array): L
   return {
     name: 'copy of the same size',
     rate: () => rateOf(() => kernels.scale(target, source, 1), source.byteLength, 10),
-  };
-}
-
-function grouped(kernels: Kernels, precision: Precision): Case {
-  const [groups, n, k] = [16, 512, 256];
-  const offsets = new Int32Array(groups + 1);
-  for (let g = 0; g < groups; g++) offsets[g + 1] = offsets[g] + 64 + 8 * ((g * 7) % 16);
-  const rows = offsets[groups];
-  const [a, b, c] = [floats(kernels, rows * k), floats(kernels, groups * k * n), floats(kernels, rows * n)];
-  const packed = kernels.createPacked(k, n, groups, precision);
-  kernels.pack(packed, b, false);
-  return {
-    name: `grouped ${precision} 16 groups, ${rows} x ${n} x ${k}`,
-    unit: 'FLOP/s',
-    work: 2 * rows * n * k,
-    limit: peakOf(kernels, precision),
-    run: () => kernels.groupedGemmPacked(c, a, packed, offsets),
   };
 }

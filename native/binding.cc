@@ -1,4 +1,4 @@
-// The addon: `instructionSets()` names what this processor runs, best last; `create(name)` makes an object with the methods
+// The addon: `instructionSets()` names what this processor runs of the sets built in (WITH_<SET>), best last; `create(name)` makes an object with the methods
 // of all families, bound to the kernels of that set. Nothing else is kept, so any number of Node threads may load it.
 #include <climits>
 #include <exception>
@@ -20,12 +20,17 @@ const Tables& tables() {
     isa_baseline::fill_table(t->list[t->count++]);
 #if defined(__x86_64__)
     __builtin_cpu_init();
+#endif
+#if defined(WITH_AVX2)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) isa_avx2::fill_table(t->list[t->count++]);
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-      isa_avx512::fill_table(t->list[t->count++]);
-      if (__builtin_cpu_supports("avx512bf16")) isa_avx512bf16::fill_table(t->list[t->count++]);
-    }
+#endif
+#if defined(WITH_AVX512)
+    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (avx512) isa_avx512::fill_table(t->list[t->count++]);
+#endif
+#if defined(WITH_AVX512BF16)
+    if (avx512 && __builtin_cpu_supports("avx512bf16")) isa_avx512bf16::fill_table(t->list[t->count++]);
 #endif
     return t;
   }();

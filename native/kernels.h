@@ -146,7 +146,7 @@ struct KernelTable {
   OptimizerTable optimizer;
 };
 
-// Tables of the instruction sets in this build; a table may only be used when the processor supports it.
+// Tables of the instruction sets; a table may only be used when it is built in and the processor supports it.
 namespace isa_baseline { void fill_table(KernelTable&); }
 #if defined(__x86_64__)
 namespace isa_avx2 { void fill_table(KernelTable&); }

@@ -24,6 +24,7 @@ import {
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildNative } from './build-native.mjs';
+import { usableInstructionSets } from './native/compile.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const addon = 'build/Release/dabarex.node';
@@ -46,6 +47,7 @@ const steps = [
     name: 'native kernels',
     inputs: ['native', 'scripts/build-native.mjs', 'scripts/native/compile.mjs'],
     settings: ['CXX', 'CXXFLAGS', 'LDFLAGS'],
+    machine: usableInstructionSets,
     output: addon,
     stamp: 'build/.stamp',
     needs: 'scripts/build-native.mjs',
@@ -83,7 +85,9 @@ export async function setup({ force = false, prebuilds = false } = {}) {
   const results = await Promise.allSettled(builds.map((step) => runStep(step, force)));
   const failure = results.find((result) => result.status === 'rejected');
   if (failure) throw failure.reason;
-  if (prebuilds) copyPrebuild();
+  if (!prebuilds) return;
+  await buildNative({ all: true, onProgress: fileCount(), log: say });
+  copyPrebuild();
 }
 
 function isDue(step, force) {
@@ -134,9 +138,9 @@ function copyPrebuild() {
   cpSync(join(root, addon), join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'dabarex.node'));
 }
 
-/** Hash of the names and contents of a step's inputs, tests and outputs left out, and of its environment variables. */
-function hashOf({ inputs, settings = [] }) {
-  const hash = createHash('sha256').update(process.version);
+/** Hash of the names and contents of a step's inputs, tests and outputs left out, of its environment variables and machine. */
+function hashOf({ inputs, settings = [], machine = () => [] }) {
+  const hash = createHash('sha256').update(process.version).update(machine().join());
   for (const name of settings) if (process.env[name]) hash.update(`\0${name}=${process.env[name]}\0`);
   for (const input of inputs) {
     for (const file of filesOf(input)) hash.update(`\0${file}\0`).update(readFileSync(join(root, file)));

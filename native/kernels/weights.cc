@@ -17,6 +17,7 @@ using memory::Slot;
 constexpr int64_t kWide = 8 * W;
 constexpr int64_t kPanelsOfWide = kWide / kPanel;
 constexpr int64_t kFewRows = 3;                   // multiplied one by one as the weights are read
+constexpr int64_t kWordsAhead = 512;               // of a row's pass down a panel
 constexpr int64_t kPieceBytes = int64_t{1} << 17;  // of weights, about
 
 ALWAYS_INLINE vf to_float(vi x) { return __builtin_convertvector(x, vf); }
@@ -127,6 +128,7 @@ void multiply_row(float* c, const float* a, const int32_t* panel, const WideLayo
   vf sums[8] = {};
   for (int64_t i = 0; i < depth; i++) {
     const vf x = splat(a[i]);
+    for (int line = 0; line < layout.words_of_row(); line += 16) __builtin_prefetch(words + kWordsAhead + line);
 #pragma GCC unroll 4
     for (int v = 0; v < 8; v += static_cast<int>(P::kPerWord), words += W) {
       vf columns[P::kPerWord];

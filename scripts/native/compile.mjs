@@ -1,6 +1,6 @@
 /**
  * Compiles the addon with nothing but a C++ compiler: every file of native/ once, every file of native/kernels/ once per
- * instruction set, as many at a time as there are cores; then links. Beside each object lies the hash of what it was made
+ * instruction set asked for, as many at a time as there are cores; then links. Beside each object lies the hash of what it was made
  * from (compiler, command, contents of the source and of the headers it read): what is up to date is kept, so a build
  * that was interrupted goes on where it stopped. Only Node-API is used, so one set of headers serves every Node.
  */
@@ -20,6 +20,29 @@ const INSTRUCTION_SETS = {
   x64: { baseline: [], avx2: AVX2, avx512: AVX512, avx512bf16: [...AVX512, '-mavx512bf16'] },
   other: { baseline: [] },
 };
+
+/** What Linux calls the extensions that an instruction set needs; each set needs those of the one before it, too. */
+const EXTENSIONS = {
+  avx2: ['avx2', 'fma', 'f16c'],
+  avx512: ['avx512f', 'avx512bw', 'avx512dq', 'avx512vl'],
+  avx512bf16: ['avx512_bf16'],
+};
+
+/** Names of the instruction sets that this processor runs; all that there are for `arch` where it does not say. */
+export function usableInstructionSets(arch = process.arch) {
+  const all = Object.keys(INSTRUCTION_SETS[arch] ?? INSTRUCTION_SETS.other);
+  let flags;
+  try {
+    flags = readFileSync('/proc/cpuinfo', 'utf8')
+      .match(/^flags\s*:(.*)$/m)?.[1]
+      .split(' ');
+  } catch {
+    return all;
+  }
+  if (!flags) return all;
+  const missing = all.findIndex((name) => !(EXTENSIONS[name] ?? []).every((each) => flags.includes(each)));
+  return missing < 0 ? all : all.slice(0, missing);
+}
 
 // biome-ignore format: by purpose
 const FLAGS = [
@@ -64,6 +87,7 @@ export function findHeaders(env) {
  * @param compiler of {@link findCompiler}
  * @param onProgress called with `{ done, total }` in files, those that are up to date included
  * @param jobs files compiled at a time
+ * @param instructionSets their names, from the baseline on; default: all of `arch`
  * @param env `CXXFLAGS` and `LDFLAGS` come after our own flags
  * @returns how many files were `compiled`, and the `warnings` of the compiler
  * @throws Error with the compiler's output when a file does not compile
@@ -76,9 +100,10 @@ export async function compileAddon({
   env = process.env,
   force = false,
   jobs = availableParallelism(),
+  instructionSets,
   onProgress = () => undefined,
 }) {
-  const objects = planObjects({ root, compiler, headers, arch, env });
+  const objects = planObjects({ root, compiler, headers, arch, env, instructionSets });
   const library = planLink({ root, compiler, objects, env });
   for (const { out } of objects) mkdirSync(dirname(join(root, out)), { recursive: true });
   mkdirSync(dirname(join(root, library.out)), { recursive: true });
@@ -97,7 +122,7 @@ export async function compileAddon({
 }
 
 /** One task per object: `command` without its output, the file `out`, both as seen from `root`. */
-function planObjects({ root, compiler, headers, arch, env }) {
+function planObjects({ root, compiler, headers, arch, env, instructionSets }) {
   const common = [...compiler.command, ...FLAGS, '-Inative', `-I${headers}`];
   const task = (source, name, flags) => ({
     id: compiler.version,
@@ -110,8 +135,11 @@ function planObjects({ root, compiler, headers, arch, env }) {
       .filter((name) => name.endsWith('.cc'))
       .sort()
       .map((name) => [`${folder}/${name}`, name.slice(0, -3)]);
-  const own = sources('native').map(([path, name]) => task(path, name, []));
-  const isas = Object.entries(INSTRUCTION_SETS[arch] ?? INSTRUCTION_SETS.other);
+  const isas = Object.entries(INSTRUCTION_SETS[arch] ?? INSTRUCTION_SETS.other).filter(
+    ([name]) => instructionSets?.includes(name) ?? true,
+  );
+  const built = isas.map(([name]) => `-DWITH_${name.toUpperCase()}`);
+  const own = sources('native').map(([path, name]) => task(path, name, name === 'binding' ? built : []));
   const kernels = isas.flatMap(([isa, flags]) =>
     sources('native/kernels').map(([path, name]) =>
       task(path, `${isa}/${name}`, [`-DISA_NS=isa_${isa}`, `-DISA_NAME="${isa}"`, ...flags]),

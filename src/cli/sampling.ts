@@ -1,6 +1,7 @@
 /** Options of commands that generate text. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { GenerateRequest } from '../infer/index.ts';
+import { WEIGHT_KINDS, type WeightKind } from '../tensor/index.ts';
 
 export interface SamplingOptions {
   readonly maxTokens: number;
@@ -9,9 +10,10 @@ export interface SamplingOptions {
   readonly seed: number;
   readonly stop?: string[];
   readonly threads?: number;
+  readonly weights?: WeightKind;
 }
 
-/** Adds `--max-tokens`, `--temperature`, `--top-p`, `--seed`, `--stop` and `--threads`. */
+/** Adds `--max-tokens`, `--temperature`, `--top-p`, `--seed`, `--stop`, `--weights` and `--threads`. */
 export function addSamplingOptions(command: Command): Command {
   return command
     .option('--max-tokens <n>', 'tokens to generate at most', wholeNumber, 128)
@@ -27,7 +29,16 @@ export function addSamplingOptions(command: Command): Command {
       ...(all ?? []),
       text,
     ])
+    .addOption(weightsOption())
     .option('--threads <n>', 'default: all the machine offers', positive);
+}
+
+/** `--weights`, as every command has it that runs a model. */
+export function weightsOption(): Option {
+  return new Option(
+    '--weights <kind>',
+    'how weights are kept: fewer bits are read faster, and cost some accuracy; default: as in training',
+  ).choices(WEIGHT_KINDS);
 }
 
 /** The engine's names of the options; without a prompt. */

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readSafetensors, saveCheckpoint } from '../checkpoint/index.ts';
-import { createKernels } from '../tensor/index.ts';
+import { createKernels, Tape, WEIGHT_KINDS } from '../tensor/index.ts';
 import { trainChar } from '../tokenizer/index.ts';
 import { completeModelConfig, modelConfigSchema } from './config.ts';
 import { hasShape, loadModelFolder, saveModelFolder } from './folder.ts';
+import { Generator } from './generator.ts';
 import { Transformer } from './transformer.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dabarex-folder-'));
@@ -60,6 +61,35 @@ describe('a model folder', () => {
     expect(() => loadModelFolder(checkpoint, { threads: 1, precision: 'f32' })).toThrow(
       expect.objectContaining({ code: 'checkpoint_corrupt', message: expect.stringContaining(path) }),
     );
+  });
+
+  it.each(WEIGHT_KINDS)('is run with weights kept as %s', (weights) => {
+    const { dir, saved } = save(`kept-${weights}`, false);
+    const logitsOf = (model: Transformer) => {
+      const generator = new Generator(model);
+      const places = Int32Array.from({ length: 20 }, (_, r) => r);
+      const ids = places.map((r) => (r * 7) % model.config.vocabSize);
+      const cache = generator.createCache(1, 48);
+      return generator.forward(cache, ids, new Int32Array(20), places, places).slice();
+    };
+    const { model } = loadModelFolder(dir, { threads: 1, precision: 'auto', weights });
+    const [exact, kept] = [logitsOf(saved), logitsOf(model)];
+    const size = Math.sqrt(exact.reduce((sum, x) => sum + x * x, 0));
+    const error = Math.sqrt(exact.reduce((sum, x, i) => sum + (x - kept[i]!) ** 2, 0)) / size;
+    // Rounding moves a weight by at most 2^-9 of itself (bf16), or 1/254 of the largest in its column (int8).
+    const [least, most] = { f32: [0, 0], bf16: [1e-5, 2 ** -7], int8: [1e-5, 1 / 32] }[weights];
+    expect(error).toBeGreaterThanOrEqual(least!);
+    expect(error).toBeLessThanOrEqual(most!);
+  });
+
+  it('cannot be trained with weights of fewer bits', () => {
+    const { saved } = save('trained', false);
+    const options = { precision: 'f32', format: 'int8-weights', trainable: true, seed: 1 } as const;
+    const model = new Transformer(saved.config, saved.kernels, options);
+    const tape = new Tape(model.kernels);
+    const tokens = Int32Array.of(0, 1, 2);
+    const rows = { tokens, targets: tokens, positions: tokens, firstKey: new Int32Array(3) };
+    expect(() => tape.backward(model.forward(tape, rows).loss)).toThrow(/cannot be trained/);
   });
 
   it('with two embeddings is not read as one with one', () => {

@@ -6,7 +6,13 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError, writeFileAtomic } from '../base/index.ts';
 import { checkTensors, readSafetensors, verifyChecksums, writeSafetensors } from '../checkpoint/index.ts';
-import { createKernels, type PackedFormat, type Precision, resolvePrecision } from '../tensor/index.ts';
+import {
+  createKernels,
+  type Precision,
+  packedFormatOf,
+  resolvePrecision,
+  type WeightKind,
+} from '../tensor/index.ts';
 import { loadTokenizer, saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import type { ModelConfig } from './config.ts';
 import {
@@ -18,15 +24,6 @@ import {
 import { Transformer } from './transformer.ts';
 
 const WEIGHTS = 'model.safetensors';
-
-const FORMATS = { f32: 'f32', bf16: 'bf16-weights', int8: 'int8-weights' } as const satisfies Record<
-  WeightKind,
-  PackedFormat
->;
-
-/** How weights may be kept for inference: every bit, rounded to bf16, or int8 with a scale per column and 256 rows. */
-export const WEIGHT_KINDS = ['f32', 'bf16', 'int8'] as const;
-export type WeightKind = (typeof WEIGHT_KINDS)[number];
 
 export interface LoadModelOptions {
   readonly threads: number;
@@ -47,8 +44,9 @@ export interface LoadedModel {
 export function loadModelFolder(dir: string, options: LoadModelOptions): LoadedModel {
   const config = readModelConfig(dir);
   const kernels = createKernels({ threads: options.threads });
-  const format = options.weights === undefined ? undefined : FORMATS[options.weights];
-  const precision = format === undefined ? resolvePrecision(kernels, options.precision) : 'f32';
+  const { weights } = options;
+  const precision = weights === undefined ? resolvePrecision(kernels, options.precision) : 'f32';
+  const format = weights === undefined ? precision : packedFormatOf(weights);
   const model = new Transformer(config, kernels, { precision, format, trainable: false });
   verifyChecksums(dir, [WEIGHTS]);
   readWeights(model, join(dir, WEIGHTS));

@@ -18,3 +18,4 @@ export {
   type Tracer,
   withinSpan,
 } from './tracer.ts';
+export { packedFormatOf, WEIGHT_KINDS, type WeightKind } from './weight-kind.ts';

@@ -27,7 +27,12 @@ export function chatCommand(context: CliContext): Command {
 async function chat(model: string, options: SamplingOptions, context: CliContext): Promise<void> {
   const { dir, name } = findModelFolder(model, context);
   const engine = await startEngine(
-    { dir, threads: options.threads ?? context.threads, precision: 'auto' },
+    {
+      dir,
+      threads: options.threads ?? context.threads,
+      precision: 'auto',
+      weights: options.weights,
+    },
     { slots: 1 },
   );
   const lines = createInterface({

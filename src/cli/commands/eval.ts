@@ -6,17 +6,19 @@ import { parseConfig } from '../../base/index.ts';
 import { findCheckpoint } from '../../checkpoint/index.ts';
 import { loadModelFolder } from '../../model/index.ts';
 import { readRecipe } from '../../runs/index.ts';
+import type { WeightKind } from '../../tensor/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
 import { createProgressDisplay } from '../progress.ts';
 import { recipeSchema } from '../recipe.ts';
-import { positive } from '../sampling.ts';
+import { positive, weightsOption } from '../sampling.ts';
 import { makeTokenData, requireTokenizerOf } from '../stages/data.ts';
 import { type Evaluation, evaluateDomains, evaluationTable } from '../stages/evaluation.ts';
 
 interface EvalOptions {
   readonly tokens?: number;
   readonly threads?: number;
+  readonly weights?: WeightKind;
   readonly json?: boolean;
 }
 
@@ -26,6 +28,7 @@ export function evalCommand(context: CliContext): Command {
     .description('bits per byte of a run’s newest checkpoint on its held-out text, beside xz -9e')
     .argument('<run>', 'a run by name or folder')
     .option('--tokens <n>', 'of every domain; default: all', positive)
+    .addOption(weightsOption())
     .option('--threads <n>', 'default: all the machine offers', positive)
     .option('--json', 'one JSON object')
     .addHelpText(
@@ -33,6 +36,7 @@ export function evalCommand(context: CliContext): Command {
       examples([
         ['dabarex eval quickstart', 'all held-out text'],
         ['dabarex eval quickstart --tokens 20000 --json', 'a quick look, for a script'],
+        ['dabarex eval quickstart --weights int8', 'what fewer bits cost'],
       ]),
     )
     .action((name: string, options: EvalOptions) => evaluate(name, options, context));
@@ -59,7 +63,7 @@ async function evaluate(name: string, options: EvalOptions, context: CliContext)
       },
       { baseDir: baseDirOf(path, context), onTokenizer: (file) => requireTokenizerOf(dir, file) },
     );
-    const { model } = loadModelFolder(dir, { threads, precision: 'auto' });
+    const { model } = loadModelFolder(dir, { threads, precision: 'auto', weights: options.weights });
     domains = await evaluateDomains(model, data, {
       sequenceLength: data.manifest.sampleTokens - 1,
       maxTokens: options.tokens,

@@ -24,6 +24,7 @@ export function generateCommand(context: CliContext): Command {
         ['dabarex generate quickstart "The President said"', 'with the newest checkpoint of a run'],
         ['dabarex generate quickstart "function " --temperature 0', 'the most likely continuation'],
         ['dabarex generate path/to/model --max-tokens 32 --json', 'for scripts'],
+        ['dabarex generate quickstart Once --weights int8', 'a quarter of the bytes read for each token'],
       ]),
     )
     .action((model: string, prompt: string, options: GenerateOptions) =>
@@ -40,7 +41,12 @@ async function generate(
 ): Promise<void> {
   const { dir } = findModelFolder(model, context);
   const engine = await startEngine(
-    { dir, threads: options.threads ?? context.threads, precision: 'auto' },
+    {
+      dir,
+      threads: options.threads ?? context.threads,
+      precision: 'auto',
+      weights: options.weights,
+    },
     { slots: 1 },
   );
   try {

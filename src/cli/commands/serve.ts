@@ -9,7 +9,7 @@ import type { CliContext } from '../context.ts';
 import { Front } from '../front.ts';
 import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
-import { portNumber, positive, wholeNumber } from '../sampling.ts';
+import { portNumber, positive, weightsOption, wholeNumber } from '../sampling.ts';
 
 interface ServeOptions extends Partial<ServeConfig> {
   readonly threads?: number;
@@ -32,6 +32,7 @@ export function serveCommand(context: CliContext): Command {
       'requests that wait for a slot at most; default: the recipe’s, or 128',
       wholeNumber,
     )
+    .addOption(weightsOption())
     .option('--threads <n>', 'default: all the machine offers', positive)
     .option('--json', 'the address as one JSON object: url, model, dir')
     .addHelpText(
@@ -51,11 +52,11 @@ async function serve(
   context: CliContext,
 ): Promise<void> {
   const { dir, name } = findModelFolder(model, context);
-  const { host, port, slots, maxQueue } = { ...serveConfigOf(dir), ...given };
+  const { host, port, slots, maxQueue, weights } = { ...serveConfigOf(dir), ...given };
   const front = await Front.start({ host, port, runsDir: context.runsDir }, context);
   try {
     context.watchInterrupts();
-    const loader = { dir, threads: threads ?? context.threads, precision: 'auto' } as const;
+    const loader = { dir, threads: threads ?? context.threads, precision: 'auto', weights } as const;
     await front.serveModel({ id: name, loader, engine: { slots, maxQueue } });
     context.interrupted.throwIfAborted();
     const { url } = front;

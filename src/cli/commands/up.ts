@@ -120,11 +120,11 @@ async function serve(
 ): Promise<void> {
   const { runsDir, now } = context;
   const { name } = recipe;
-  const { slots, maxQueue } = serveConfigSchema.parse(recipe.serve ?? {});
+  const { slots, maxQueue, weights } = serveConfigSchema.parse(recipe.serve ?? {});
   const { dir } = findCheckpoint(join(runsDir, name));
   await front.serveModel({
     id: name,
-    loader: { dir, threads, precision: 'auto' },
+    loader: { dir, threads, precision: 'auto', weights },
     engine: { slots, maxQueue },
   });
   context.interrupted.throwIfAborted();
