@@ -1,5 +1,5 @@
-// The process's thread pool. `parallel_for` hands out pieces from one counter; what a piece is never depends on the number
-// of threads, so results do not either. Idle threads spin shortly, then sleep. If another Node thread holds the pool, the
+// The process's thread pool. `parallel_for` hands out pieces from one counter. How a sum is cut never depends on the number of
+// threads, so results do not either. Idle threads spin shortly, then sleep. If another Node thread holds the pool, the
 // pieces run on the calling thread. What a piece throws reaches the caller of `run` after all pieces have ended; the rest of the
 // pieces may then be left out. Threads are detached and the pool is never destroyed: it cannot delay exit.
 #pragma once

@@ -15,6 +15,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { buildNative } from './build-native.mjs';
 import { findTools } from './native/run-variant.mjs';
 import { buildStage } from './native/stage.mjs';
 import { variants } from './native/variants.mjs';
@@ -101,6 +102,8 @@ const { values } = parseArgs({
 const out = resolve(values.out);
 try {
   await setup();
+  // Set-up builds for this processor alone.
+  await buildNative({ all: true });
   mkdirSync(out, { recursive: true });
   const own = join(root, 'build/Release/dabarex.node');
   console.log(packPlatform(process.platform, process.arch, own, out));

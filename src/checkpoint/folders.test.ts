@@ -119,6 +119,13 @@ describe('checkpoints of a run', () => {
     verifyChecksums(dir, ['other']);
   });
 
+  it('say of a file that is not there that it is missing, not that its bytes have changed', () => {
+    save(7);
+    const { dir } = findCheckpoint(run);
+    rmSync(join(dir, 'model'));
+    expect(() => verifyChecksums(dir, ['model'])).toThrow(code('file_missing'));
+  });
+
   it('take the word of their writer for a checksum, which is that of the file', () => {
     const tensors = [
       { name: 'a', dtype: 'F32', shape: [100_003], data: new Float32Array(100_003).fill(1) },

@@ -1,7 +1,7 @@
 /** The checksums in a checkpoint's manifest against its files: a disk or a copy that got a byte wrong is noticed before it is used. */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { DabarexError } from '../base/index.ts';
+import { DabarexError, fileError } from '../base/index.ts';
 import { Checksum } from '../tensor/index.ts';
 
 /** In every checkpoint: `{ step, files: { PATH: bytes }, checksums: { PATH: digest } }`. */
@@ -13,19 +13,22 @@ export const PART_BYTES = 1 << 18;
 /**
  * Checks files of a checkpoint or model folder, all that have a checksum or only those named in `only`. A folder without a
  * manifest, or with one from before there were checksums, passes.
- * @throws checkpoint_corrupt that names the file
+ * @throws checkpoint_corrupt that names the file; file_missing and what else {@link fileError} knows where it cannot be read
  */
 export function verifyChecksums(dir: string, only?: readonly string[]): void {
   for (const [name, expected] of Object.entries(readChecksums(dir))) {
     if (only && !only.includes(name)) continue;
     const path = join(dir, name);
-    let found: string;
-    try {
-      found = checksumOf(path);
-    } catch (cause) {
-      throw corrupt(dir, path, `cannot be read (${(cause as NodeJS.ErrnoException).code})`, cause);
-    }
-    if (found !== expected) throw corrupt(dir, path, `has the checksum ${found}, was saved with ${expected}`);
+    const found = readableChecksum(path);
+    if (found !== expected) throw corrupt(dir, path, found, expected);
+  }
+}
+
+function readableChecksum(path: string): string {
+  try {
+    return checksumOf(path);
+  } catch (error) {
+    throw fileError(error, path);
   }
 }
 
@@ -54,12 +57,11 @@ function readChecksums(dir: string): Record<string, string> {
   }
 }
 
-function corrupt(dir: string, path: string, problem: string, cause?: unknown): DabarexError {
+function corrupt(dir: string, path: string, found: string, expected: string): DabarexError {
   return new DabarexError(
     'checkpoint_corrupt',
-    `${path} ${problem}: its bytes have changed since. Copy the file again from where it is whole, or use an older ` +
-      `checkpoint: to continue a run from it, remove ${dir}.`,
+    `${path} has the checksum ${found}, was saved with ${expected}: its bytes have changed since. Copy the file again from ` +
+      `where it is whole, or use an older checkpoint: to continue a run from it, remove ${dir}.`,
     { dir, path },
-    { cause },
   );
 }

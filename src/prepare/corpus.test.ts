@@ -175,6 +175,14 @@ describe('prepareCorpus', () => {
     expect(readFileSync(join(root, 'out/documents/thesis.txt'), 'utf8')).toBe('years of work');
   });
 
+  it('removes beside its folder only what a killed process left', async () => {
+    for (const name of ['tmp-1', 'tmp-replaced', 'tmp-of-mine']) {
+      mkdirSync(join(root, 'out', `documents.${name}`), { recursive: true });
+    }
+    await prepare();
+    expect(readdirSync(join(root, 'out')).sort()).toEqual(['documents', 'documents.tmp-of-mine']);
+  });
+
   it('says how a text is given that is not there', async () => {
     const config = configOf({ domains: { play: { sources: [{ url: 'file:lost.txt' }] } } });
     await expect(prepare(config)).rejects.toMatchObject({

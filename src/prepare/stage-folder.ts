@@ -101,7 +101,8 @@ async function waitForLock(folder: string, { signal, warn }: StageOptions): Prom
 function removeLeftovers(folder: string): void {
   const prefix = `${basename(folder)}.tmp-`;
   for (const name of readdirSync(dirname(folder))) {
-    if (name.startsWith(prefix)) rmSync(join(dirname(folder), name), { recursive: true, force: true });
+    const isLeftover = name.startsWith(prefix) && /^(\d+|replaced)$/.test(name.slice(prefix.length));
+    if (isLeftover) rmSync(join(dirname(folder), name), { recursive: true, force: true });
   }
 }
 

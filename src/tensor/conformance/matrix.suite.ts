@@ -150,6 +150,17 @@ export function describeMatrix(create: () => Kernels, stretch: number): void {
       }
     });
 
+    it('keeps nothing as int8 of a column whose greatest weight is too small to divide by', () => {
+      const kernels = create();
+      for (const tiny of [3e-38, 1e-40]) {
+        const packed = kernels.createPacked(2, 1, 1, 'int8-weights');
+        kernels.pack(packed, Float32Array.of(tiny, 0), false);
+        const c = new Float32Array(1).fill(Number.NaN);
+        kernels.gemmPacked(c, Float32Array.of(1, 1), packed, 1);
+        expect(c[0]).toBe(0);
+      }
+    });
+
     it.each(PACKED_FORMATS)('computes one row as it does among 512, to the bit, as %s', (format) => {
       const kernels = create();
       const [k, n, m] = [603, 90, 512];

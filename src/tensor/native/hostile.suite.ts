@@ -8,8 +8,8 @@ import fc from 'fast-check';
 import type { NativeMethods } from './addon.ts';
 
 /**
- * Arguments in order. `rows` a size; `rows<=N` with a limit; `f:LENGTH`, `i:LENGTH`, `u:LENGTH` arrays of f32, i32, u8 (or
- * null) whose length the sizes give ("?": not by sizes alone); `number`, `flag`, `ms` themselves.
+ * Arguments in order. `rows` a size; `f:LENGTH`, `i:LENGTH`, `u:LENGTH` arrays of f32, i32, u8 (or
+ * null) whose length the sizes give ("?": not by sizes alone); `number`, `flag`, `format`, `ms` themselves.
  */
 const SIGNATURES: Readonly<Record<string, string>> = {
   threads: '',
@@ -18,10 +18,10 @@ const SIGNATURES: Readonly<Record<string, string>> = {
   hasFastBf16: '',
   measureFlops: 'flag ms',
   measureRead: 'ms',
-  packedBytes: 'k n groups flag',
-  pack: 'f:? k n groups flag f:groups*k*n flag',
-  gemmPacked: 'f:m*n f:m*k f:? k n groups flag m flag',
-  groupedGemmPacked: 'f:? f:? f:? k n groups flag i:groups+1 flag',
+  packedBytes: 'k n groups format',
+  pack: 'f:? k n groups format f:groups*k*n flag',
+  gemmPacked: 'f:m*n f:m*k f:? k n groups format m flag',
+  groupedGemmPacked: 'f:? f:? f:? k n groups format i:groups+1 flag',
   groupedGemmTransposed: 'f:groups*n*k f:? f:? i:groups+1 groups n k flag flag',
   gemm: 'f:m*n f:m*k f:k*n m n k flag flag flag flag',
   attentionForward: `f:rows*heads*headDim f:rows*heads f:QKV i:rows HEADS number flag`,
@@ -97,6 +97,10 @@ const someFlag = fc.constantFrom<unknown>(true, false, undefined, 1);
 const SPECIAL: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   number: someNumber,
   flag: someFlag,
+  format: fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom<unknown>(0, 1, 2, 3) },
+    { weight: 1, arbitrary: fc.oneof(fc.constant<unknown>(4), noSize) },
+  ),
   few: fc.oneof(fc.constantFrom<unknown>(1, 2), noSize),
   bytes: fc.oneof(smallSize, noSize, fc.constantFrom<unknown>(2 ** 52, MAX_SIZE)),
   ms: fc.constantFrom<unknown>(-1, 60_001, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, 'x', undefined),

@@ -55,6 +55,9 @@ function pack(packed: PackedMatrix, source: FloatArray, transposed: boolean): vo
   }
 }
 
+/** Of numbers below it 127 / x has no float; they become 0. */
+const SMALLEST_INT8 = 127 / (2 ** 128 - 2 ** 104);
+
 /** In place, B [k, n]: every column of every {@link INT8_BLOCK} rows by its own scale, computed in f32. */
 function roundToInt8(values: Float64Array, k: number, n: number): void {
   for (let first = 0; first < k; first += INT8_BLOCK) {
@@ -62,7 +65,7 @@ function roundToInt8(values: Float64Array, k: number, n: number): void {
     for (let j = 0; j < n; j++) {
       let top = 0;
       for (let i = first; i < last; i++) top = Math.max(top, Math.abs(values[i * n + j]));
-      const inverse = top > 0 ? Math.fround(127 / top) : 0;
+      const inverse = top > SMALLEST_INT8 ? Math.fround(127 / top) : 0;
       const scale = Math.fround(top / 127);
       for (let i = first; i < last; i++) {
         values[i * n + j] = scale * roundToEven(Math.fround(values[i * n + j] * inverse));
