@@ -89,9 +89,14 @@ void pack_with(const PackedMatrix& packed, const float* source, bool transposed)
       vf inverse[8] = {};
       if constexpr (P::kScaled)
         for (int64_t v = 0; v < 8; v++) {
-          vf top = {};
+          vf top = {}, broken = {};
           const float* column = floats + v / 2 * depth * kPanel + v % 2 * W;
-          for (int64_t i = 0; i < depth; i++) top = vmax(top, vmax(load(column + i * kPanel), -load(column + i * kPanel)));
+          for (int64_t i = 0; i < depth; i++) {
+            const vf x = load(column + i * kPanel);
+            top = vmax(top, vmax(x, -x));
+            broken += x * 0.0f;  // not a number from one that is none, or infinite
+          }
+          top += broken;
           inverse[v] = select(top > vf{}, 127.0f / top, vf{});
           store(scales + v * W, top / 127.0f * 0x1p-24f);
         }

@@ -107,6 +107,8 @@ export async function compileAddon({
   const library = planLink({ root, compiler, objects, env });
   for (const { out } of objects) mkdirSync(dirname(join(root, out)), { recursive: true });
   mkdirSync(dirname(join(root, library.out)), { recursive: true });
+  for (const folder of new Set([...objects, library].map(({ out }) => dirname(join(root, out)))))
+    removeParts(folder);
   const due = objects.filter((object) => force || !isFresh(root, object));
   const total = objects.length + 1;
   let done = objects.length - due.length;
@@ -183,6 +185,22 @@ async function inParallel(items, limit, work) {
     }
   });
   await Promise.all(workers);
+}
+
+/** What a build that was killed left half-written. */
+function removeParts(folder) {
+  for (const name of readdirSync(folder)) {
+    const pid = Number(name.match(/[.](\d+)[.]part([.]d)?$/)?.[1]);
+    if (pid && !isAlive(pid)) rmSync(join(folder, name), { force: true });
+  }
+}
+
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
 }
 
 /** Runs a task's command; output and record appear only when it ended well. @returns what the compiler said */

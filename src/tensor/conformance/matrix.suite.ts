@@ -150,6 +150,16 @@ export function describeMatrix(create: () => Kernels, stretch: number): void {
       }
     });
 
+    it.each(PACKED_FORMATS)('does not hide a weight that is not a number, as %s', (format) => {
+      const kernels = create();
+      const packed = kernels.createPacked(4, 2, 1, format);
+      kernels.pack(packed, Float32Array.of(5, 1, Number.NaN, 1, 0.1, 1, 1, 1), false);
+      const c = new Float32Array(2);
+      kernels.gemmPacked(c, new Float32Array(4).fill(1), packed, 1);
+      expect(c[0]).toBeNaN();
+      expect(c[1]).toBeCloseTo(4, 5);
+    });
+
     it('keeps nothing as int8 of a column whose greatest weight is too small to divide by', () => {
       const kernels = create();
       for (const tiny of [3e-38, 1e-40]) {

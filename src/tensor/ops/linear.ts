@@ -53,7 +53,7 @@ export class PackedWeight {
 
   /** B of dx = dy · B, [N, K]. */
   backward(kernels: Kernels): PackedMatrix {
-    this.backwardPack ??= kernels.createPacked(this.outputs, this.inputs, this.groups, this.format);
+    this.backwardPack ??= kernels.createPacked(this.outputs, this.inputs, this.groups, this.precision);
     if (this.backwardVersion !== this.tensor.version) {
       kernels.pack(this.backwardPack, this.tensor.data, this.layout === 'in-out');
       this.backwardVersion = this.tensor.version;
