@@ -48,8 +48,11 @@ struct Int8Weights {
   }
   static __attribute__((always_inline)) vi word_of(const vf* columns, const vf* inverse) {
     vi word = {};
-    for (int c = 0; c < 4; c++)  // the sum's lowest byte is the nearest integer
-      word |= ((vi)(columns[c] * inverse[c] + kShiftToInteger) & 0xFF) << (8 * c);
+    for (int c = 0; c < 4; c++) {
+      vf scaled = columns[c] * inverse[c];
+      PIN(scaled);  // rounded by itself on every processor
+      word |= ((vi)(scaled + kShiftToInteger) & 0xFF) << (8 * c);  // the sum's lowest byte is the nearest integer
+    }
     return word;
   }
 };

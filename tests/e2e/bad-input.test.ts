@@ -221,6 +221,8 @@ describe('a finished run', () => {
     const folder = join(place.dir, 'folder');
     cpSync(latest(), folder, { recursive: true });
     truncateSync(join(folder, 'model.safetensors'), weights.length - 4);
+    expectError(await call('generate', 'folder', 'the river'), 'checkpoint_corrupt', 'model.safetensors');
+    rmSync(join(folder, 'manifest.json'));
     expectError(await call('generate', 'folder', 'the river'), 'safetensors_invalid', 'model.safetensors');
   });
 

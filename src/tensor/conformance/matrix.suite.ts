@@ -150,6 +150,11 @@ export function describeMatrix(create: () => Kernels, stretch: number): void {
       }
     });
 
+    it('rounds weights to int8 as the reference does, products by their scale rounded first', () => {
+      const sizes = { m: 3, n: 94, k: 122, groups: 5, seed: 847712129 };
+      checkGrouped(create(), sizes, { accumulate: false, format: 'int8-weights', transposed: true });
+    });
+
     it.each(PACKED_FORMATS)('does not hide a weight that is not a number, as %s', (format) => {
       const kernels = create();
       const packed = kernels.createPacked(4, 2, 1, format);
