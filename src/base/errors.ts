@@ -51,6 +51,7 @@ export const ERROR_CODES = [
   'source_fetch_failed',
   'source_hash_mismatch',
   'source_not_found',
+  'source_too_large',
   'source_url_invalid',
   'tokenizer_invalid',
   'tokenizer_unsupported',

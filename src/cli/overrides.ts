@@ -1,7 +1,7 @@
 /** `--set path=value`: changes of a recipe from the command line. */
 import type { Command } from 'commander';
-import { parse } from 'yaml';
 import { DabarexError } from '../base/index.ts';
+import { parseYaml } from './yaml.ts';
 
 /** Adds the repeatable `--set` to a command; its values arrive as `options.set`, undefined where there are none. */
 export function addSetOption(command: Command): Command {
@@ -15,7 +15,7 @@ export function addSetOption(command: Command): Command {
 /**
  * Applies overrides to a parsed YAML document: objects on the way are made, numbers index lists.
  * Whether the keys exist is the schema's business. Returns a changed copy.
- * @throws config_invalid for text without `=`, an empty key, a list index out of range, or a value that is no YAML
+ * @throws config_invalid for text without `=`, an empty key or `__proto__`, a list index out of range, or a value that is no YAML
  */
 export function applyOverrides(document: unknown, overrides: readonly string[]): unknown {
   return overrides.reduce(applyOverride, structuredClone(document));
@@ -27,12 +27,13 @@ function applyOverride(document: unknown, override: string): unknown {
   if (split < 1 || keys.includes('')) {
     throw invalid(override, 'write path=value, for example train.duration=5Mtok');
   }
+  if (keys.includes('__proto__')) throw invalid(override, 'no key of a recipe is called "__proto__"');
   return assign(document, keys, parseValue(override, override.slice(split + 1)), override);
 }
 
 function parseValue(override: string, text: string): unknown {
   try {
-    return parse(text);
+    return parseYaml(text);
   } catch (error) {
     throw invalid(override, `the value is no YAML (${(error as Error).message.split('\n')[0]}); quote it`);
   }

@@ -40,6 +40,9 @@ const COMMANDS: readonly CommandMaker[] = [
   runsCommand,
 ];
 
+/** Characters of an error's message that are shown. */
+const MAX_MESSAGE = 4000;
+
 /** Those that run a model, and so want native kernels. */
 const RUN_MODELS = ['up', 'train', 'eval', 'generate', 'chat', 'serve'];
 
@@ -99,12 +102,12 @@ function reportError(thrown: unknown, args: readonly string[], context: CliConte
     if (args.includes('--json')) {
       const { code, message, fields } = error;
       context.stderr.write(toJsonLine({ error: { code, message, fields } }));
-    } else context.stderr.write(`${red(`error[${error.code}]`)}: ${error.message}\n`);
+    } else context.stderr.write(`${red(`error[${error.code}]`)}: ${printable(error.message)}\n`);
     if (debug) context.stderr.write(`${stackOf(error)}\n`);
     return 1;
   }
   const message = error instanceof Error ? error.message : String(error);
-  context.stderr.write(`${red('error')}: ${message}\n`);
+  context.stderr.write(`${red('error')}: ${printable(message)}\n`);
   context.stderr.write(
     debug
       ? `${stackOf(error)}\n`
@@ -123,6 +126,14 @@ function reportUsage(error: CommanderError, args: readonly string[], context: Cl
     context.stderr.write(toJsonLine({ error: { code: 'usage_invalid', message, fields } }));
   }
   return 2;
+}
+
+/** Names of files and keys may hold what a terminal would obey; it is shown as `\\u001b`, and very long messages are cut. */
+function printable(message: string): string {
+  const text = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}...` : message;
+  return text.replace(/\p{Cc}/gu, (each) =>
+    each === '\n' ? each : `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function stackOf(error: unknown): string {

@@ -72,6 +72,16 @@ describe('loadRecipe', () => {
     ],
     ['a circle', recipeFile('circle.yaml', 'extends: circle.yaml\n'), [], 'config_invalid', /extends itself/],
     ['broken YAML', recipeFile('broken.yaml', 'model: [1\n'), [], 'config_invalid', /broken\.yaml.*line/],
+    ['a tag nobody knows', recipeFile('tag.yaml', 'name: !!js/function "x"\n'), [], 'config_invalid', /tag/],
+    ['an alias of nothing', recipeFile('alias.yaml', 'name: *x\n'), [], 'config_invalid', /alias/],
+    ['a --set of a prototype', base, ['train.__proto__.x=1'], 'config_invalid', /__proto__/],
+    [
+      'a --set of a prototype in a free mapping',
+      base,
+      ['data.domains.__proto__=1'],
+      'config_invalid',
+      /__proto__/,
+    ],
     ['a list for a recipe', recipeFile('list.yaml', '- 1\n'), [], 'config_invalid', /mapping/],
     [
       'an unknown key',

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse, YAMLParseError } from 'yaml';
+import { YAMLError } from 'yaml';
 import { z } from 'zod';
 import { DabarexError, nearestWord, parseConfig } from '../base/index.ts';
 import { evaluateConfigSchema } from '../evaluate/index.ts';
@@ -15,6 +15,7 @@ import { serveConfigSchema } from '../serve/index.ts';
 import { type TokenizerConfig, tokenizerConfigSchema } from '../tokenizer/index.ts';
 import { trainConfigSchema } from '../train/index.ts';
 import { applyOverrides } from './overrides.ts';
+import { parseYaml } from './yaml.ts';
 
 export const recipeSchema = z
   .strictObject({
@@ -138,9 +139,9 @@ function readDocument(file: string, extendedBy: readonly string[]): Record<strin
 function parseDocument(file: string): Record<string, unknown> {
   let document: unknown;
   try {
-    document = parse(readFileSync(file, 'utf8'));
+    document = parseYaml(readFileSync(file, 'utf8'));
   } catch (error) {
-    if (error instanceof YAMLParseError) throw invalid(file, error.message.split('\n')[0]!);
+    if (error instanceof YAMLError) throw invalid(file, error.message.split('\n')[0]!.replace(/:$/, ''));
     throw invalid(file, `cannot be read (${(error as Error).message})`);
   }
   if (!document || typeof document !== 'object' || Array.isArray(document)) {

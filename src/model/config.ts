@@ -5,7 +5,23 @@
 import { z } from 'zod';
 import { DabarexError } from '../base/index.ts';
 
-const positive = z.number().int().positive();
+/** no model is near it; beyond it sizes in bytes are no whole numbers any more */
+const MAX_DIM = 2 ** 31 - 1;
+const MAX_LAYERS = 10_000;
+const MAX_PARAMETERS = 2 ** 48;
+
+/** What parameters are counted by. */
+interface ModelShape {
+  readonly vocabSize: number;
+  readonly dModel: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly kvHeads: number;
+  readonly tieEmbeddings: boolean;
+  readonly ffn: { readonly hidden: number; readonly numExperts: number; readonly topK: number };
+}
+
+const positive = z.number().int().positive().max(MAX_DIM);
 
 export const ffnConfigSchema = z.strictObject({
   /** hidden dim of one expert */
@@ -27,7 +43,7 @@ export const modelConfigSchema = z
     /** absent: the tokenizer's */
     vocabSize: positive.optional(),
     dModel: positive,
-    numLayers: positive,
+    numLayers: positive.max(MAX_LAYERS),
     numHeads: positive,
     kvHeads: positive.optional(),
     maxSeqLen: positive,
@@ -55,7 +71,15 @@ export const modelConfigSchema = z
   .refine((config) => config.ffn.topK <= config.ffn.numExperts, {
     message: 'topK must not exceed numExperts',
     path: ['ffn', 'topK'],
-  });
+  })
+  .refine(
+    ({ vocabSize = 1, kvHeads, ...config }) =>
+      isCountable({ ...config, vocabSize, kvHeads: kvHeads ?? config.numHeads }),
+    {
+      message: `the model would have more than ${MAX_PARAMETERS} parameters; make its dimensions smaller`,
+      path: ['dModel'],
+    },
+  );
 
 /** As a recipe writes it: vocabulary and key/value heads may be left out. */
 export type ModelConfigInput = z.infer<typeof modelConfigSchema>;
@@ -80,7 +104,11 @@ export function completeModelConfig(input: ModelConfigInput, tokenizerVocabSize?
   return Object.freeze({ ...input, vocabSize, kvHeads: input.kvHeads ?? input.numHeads });
 }
 
-export function headDimOf(config: ModelConfig): number {
+function isCountable(shape: ModelShape): boolean {
+  return countParameters(shape).total <= MAX_PARAMETERS;
+}
+
+export function headDimOf(config: Pick<ModelShape, 'dModel' | 'numHeads'>): number {
   return config.dModel / config.numHeads;
 }
 
@@ -93,7 +121,7 @@ export interface ParameterCount {
 }
 
 /** Counts parameters of the DBRX layout: fused QKV, GLU experts, norms without bias, embeddings tied or not. */
-export function countParameters(config: ModelConfig): ParameterCount {
+export function countParameters(config: ModelShape): ParameterCount {
   const { dModel, numLayers, numHeads, kvHeads, vocabSize, ffn, tieEmbeddings } = config;
   const headDim = headDimOf(config);
   const attention = dModel * (numHeads + 2 * kvHeads) * headDim + numHeads * headDim * dModel;

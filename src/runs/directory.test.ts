@@ -53,6 +53,38 @@ function codeOf(action: () => unknown): { code?: string; message: string } {
 }
 
 describe('RunDirectory', () => {
+  it.each(['a: [', 'null', '[]', '\0\0', 'a: &a [1, *a'])('refuses a damaged recipe.yaml: %j', (damaged) => {
+    open().close();
+    const path = join(runsDir, 'a', 'recipe.yaml');
+    writeFileSync(path, damaged);
+    for (const action of [() => open(), () => readRecipe(join(runsDir, 'a'))]) {
+      const { code, message } = codeOf(action);
+      expect(code).toBe('config_invalid');
+      expect(message).toContain(path);
+    }
+    expect(existsSync(join(runsDir, 'a', 'lock'))).toBe(false);
+  });
+
+  it('passes over lines that lack what readers rely on, and counts them', () => {
+    const run = open();
+    run.appendEvent({ type: 'run_started' });
+    run.appendMetrics({ step: 5, loss_train_nats: Number.NaN });
+    run.close();
+    const lines = ['{}', '{"time":7,"type":"run_completed","step":1}', '{"time":"soon","type":"a","step":1}'];
+    const text = '{"time":"2026-01-01T00:00:00.000Z","step":6,"loss_train_nats":"low"}';
+    for (const line of lines) {
+      appendFileSync(join(run.path, 'events.jsonl'), `${line}\n`);
+      appendFileSync(join(run.path, 'metrics.jsonl'), `${line}\n`);
+    }
+    appendFileSync(join(run.path, 'metrics.jsonl'), `${text}\n`);
+    expect(readEvents(run.path)).toMatchObject({ values: [{ type: 'run_started' }], damagedLines: 3 });
+    expect(readMetrics(run.path)).toMatchObject({
+      values: [{ step: 5, loss_train_nats: null }],
+      damagedLines: 4,
+    });
+    expect(listRuns(runsDir)).toMatchObject([{ name: 'a', lastMetrics: { step: 5 } }]);
+  });
+
   it('writes events and metrics that it reads back, stamped with the clock', () => {
     const run = open();
     run.appendEvent({ type: 'run_started' });

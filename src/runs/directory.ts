@@ -8,9 +8,9 @@
  *               log.txt         the same for people
  *               lock            who writes
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { assert, DabarexError, type Progress, writeFileAtomic } from '../base/index.ts';
 import type { RunEvent, RunEventBody, RunMetrics, RunMetricsBody } from './events.ts';
 import {
@@ -21,7 +21,15 @@ import {
   truncateIncompleteTail,
 } from './jsonl.ts';
 import { takeLock } from './lock.ts';
-import { isRunName, type Recipe, RUN_FILES, readEvents, readMetrics, readStatus } from './read.ts';
+import {
+  isRunName,
+  type Recipe,
+  RUN_FILES,
+  readEvents,
+  readMetrics,
+  readRecipeFile,
+  readStatus,
+} from './read.ts';
 import { differences, recipeDiffersError } from './recipe-diff.ts';
 import type { RunStatus } from './status.ts';
 
@@ -63,7 +71,7 @@ export class RunDirectory {
    * Opens `runsDir/name` for writing, creating it where it is absent, and holds its lock until {@link close}.
    * @throws run_name_invalid for a name that is not one plain folder name
    * @throws run_locked while another process writes it
-   * @throws run_recipe_differs when it was made by another recipe
+   * @throws run_recipe_differs when it was made by another recipe; config_invalid when its recipe.yaml is damaged
    */
   static open(options: OpenRunOptions): RunDirectory {
     if (!isRunName(options.name)) throw nameInvalidError(options.name);
@@ -152,7 +160,7 @@ function storeRecipe(path: string, { recipe, mayDiffer = [] }: OpenRunOptions): 
   const file = join(path, RUN_FILES.recipe);
   const given: unknown = JSON.parse(JSON.stringify(recipe));
   if (existsSync(file)) {
-    const found = differences(parse(readFileSync(file, 'utf8')), given);
+    const found = differences(readRecipeFile(file), given);
     const serious = found.filter((each) => !mayDiffer.includes(each.path.split('.')[0]!));
     if (serious.length > 0) throw recipeDiffersError(path, serious);
     if (found.length === 0) return;

@@ -75,3 +75,20 @@ export interface RunMetrics {
 
 /** Metrics without their time, as given to `appendMetrics`. */
 export type RunMetricsBody = Omit<RunMetrics, 'time'> & { readonly step: number };
+
+/** Whether a line has what every reader relies on: its time and its kind. */
+export function isRunEvent(line: object): line is RunEvent {
+  const { time, type } = line as Partial<RunEvent>;
+  return isTime(time) && typeof type === 'string';
+}
+
+/** Whether a line has its time and step, and no text where figures belong; what was not finite stands as null. */
+export function isRunMetrics(line: object): line is RunMetrics {
+  const { time, step, ...figures } = line as Partial<RunMetrics>;
+  const isFigure = (value: unknown) => typeof value === 'number' || value === null || Array.isArray(value);
+  return isTime(time) && typeof step === 'number' && Object.values(figures).every(isFigure);
+}
+
+function isTime(value: unknown): boolean {
+  return typeof value === 'string' && !Number.isNaN(Date.parse(value));
+}

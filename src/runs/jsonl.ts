@@ -17,13 +17,17 @@ import { fileError, writeFileAtomic } from '../base/index.ts';
 const NEWLINE = 0x0a;
 const TAIL_BLOCK_BYTES = 1 << 16;
 
+/** Which objects a reader takes; the other lines count as damaged. */
+type IsValid<T> = (value: object) => value is T & object;
+const isAny = <T>(value: object): value is T & object => value !== undefined;
+
 export interface JsonLines<T> {
   readonly values: T[];
   /** where the next read starts: just behind the last whole line */
   readonly nextByte: number;
   /** bytes behind the last line end: a line being written, or cut short by a crash */
   readonly incompleteTailBytes: number;
-  /** whole lines that are not JSON objects and were passed over */
+  /** whole lines that are not JSON objects, or not valid ones, and were passed over */
   readonly damagedLines: number;
 }
 
@@ -65,7 +69,12 @@ function appendWhole(file: number, bytes: Uint8Array): void {
  * Reads the whole lines from byte `sinceByte`, at most about `maxBytes` of them. An absent file is empty; an offset
  * behind the end of the file gives nothing and `nextByte` = the end, which the caller can tell by `nextByte < sinceByte`.
  */
-export function readJsonLines<T>(path: string, sinceByte = 0, maxBytes = Infinity): JsonLines<T> {
+export function readJsonLines<T>(
+  path: string,
+  sinceByte = 0,
+  maxBytes = Infinity,
+  isValid: IsValid<T> = isAny,
+): JsonLines<T> {
   if (!existsSync(path)) return { values: [], nextByte: 0, incompleteTailBytes: 0, damagedLines: 0 };
   const file = openSync(path, 'r');
   try {
@@ -80,7 +89,7 @@ export function readJsonLines<T>(path: string, sinceByte = 0, maxBytes = Infinit
     const end = bytes.lastIndexOf(NEWLINE) + 1;
     const reachedEnd = sinceByte + bytes.length >= size;
     return {
-      ...parseLines<T>(bytes.subarray(0, end).toString('utf8')),
+      ...parseLines(bytes.subarray(0, end).toString('utf8'), isValid),
       nextByte: sinceByte + end,
       incompleteTailBytes: reachedEnd ? bytes.length - end : 0,
     };
@@ -90,7 +99,7 @@ export function readJsonLines<T>(path: string, sinceByte = 0, maxBytes = Infinit
 }
 
 /** The last `count` whole lines that parse, in their order, reading only the end of the file; fewer where there are no more. */
-export function readLastJsonLines<T>(path: string, count: number): T[] {
+export function readLastJsonLines<T>(path: string, count: number, isValid: IsValid<T> = isAny): T[] {
   if (!existsSync(path)) return [];
   const file = openSync(path, 'r');
   try {
@@ -101,7 +110,7 @@ export function readLastJsonLines<T>(path: string, count: number): T[] {
       const firstWhole = start === 0 ? 0 : bytes.indexOf(NEWLINE) + 1;
       const end = bytes.lastIndexOf(NEWLINE) + 1;
       const text = firstWhole < end ? bytes.subarray(firstWhole, end).toString('utf8') : '';
-      const { values } = parseLines<T>(text);
+      const { values } = parseLines(text, isValid);
       if (values.length >= count || start === 0) return values.slice(-count);
     }
   } finally {
@@ -134,13 +143,13 @@ export function filterJsonLines<T>(path: string, keep: (value: T) => boolean): n
   return dropped;
 }
 
-function parseLines<T>(text: string): { values: T[]; damagedLines: number } {
+function parseLines<T>(text: string, isValid: IsValid<T>): { values: T[]; damagedLines: number } {
   const values: T[] = [];
   let damagedLines = 0;
   for (const line of text.split('\n')) {
     if (line === '') continue;
     const value = parseObject(line);
-    if (value) values.push(value as T);
+    if (value && isValid(value)) values.push(value);
     else damagedLines++;
   }
   return { values, damagedLines };

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { DabarexError } from '../base/index.ts';
-import type { RunEvent, RunMetrics } from './events.ts';
+import { isRunEvent, isRunMetrics, type RunEvent, type RunMetrics } from './events.ts';
 import { type JsonLines, readJsonLines, readLastJsonLines } from './jsonl.ts';
 import { isLocked } from './lock.ts';
 import { deriveStatus, type RunProgress, type RunStatus } from './status.ts';
@@ -29,23 +29,23 @@ export function isRunName(name: string): boolean {
 
 /** The events from byte `sinceByte` on; a line cut short by a crash is reported, not read. */
 export function readEvents(runPath: string, sinceByte = 0, maxBytes?: number): JsonLines<RunEvent> {
-  return readJsonLines<RunEvent>(join(runPath, RUN_FILES.events), sinceByte, maxBytes);
+  return readJsonLines(join(runPath, RUN_FILES.events), sinceByte, maxBytes, isRunEvent);
 }
 
 /** The metrics from byte `sinceByte` on; a line cut short by a crash is reported, not read. */
 export function readMetrics(runPath: string, sinceByte = 0, maxBytes?: number): JsonLines<RunMetrics> {
-  return readJsonLines<RunMetrics>(join(runPath, RUN_FILES.metrics), sinceByte, maxBytes);
+  return readJsonLines(join(runPath, RUN_FILES.metrics), sinceByte, maxBytes, isRunMetrics);
 }
 
 /** The metrics of the last step, of training and of an evaluation together; undefined where there are none. */
 export function readLastMetrics(runPath: string): RunMetrics | undefined {
-  const [before, last] = readLastJsonLines<RunMetrics>(join(runPath, RUN_FILES.metrics), 2);
+  const [before, last] = readLastJsonLines(join(runPath, RUN_FILES.metrics), 2, isRunMetrics);
   return before && last && before.step === last.step ? { ...before, ...last } : (last ?? before);
 }
 
 /**
  * The resolved recipe of a run.
- * @throws run_missing where the folder holds no recipe.yaml
+ * @throws run_missing where the folder holds no recipe.yaml; config_invalid where that is damaged
  */
 export function readRecipe(runPath: string): Recipe {
   const path = join(runPath, RUN_FILES.recipe);
@@ -56,7 +56,24 @@ export function readRecipe(runPath: string): Recipe {
       { path: runPath },
     );
   }
-  return parse(readFileSync(path, 'utf8')) as Recipe;
+  return readRecipeFile(path);
+}
+
+/** @throws config_invalid where the file is no YAML mapping, as after a crash of the disk or an edit */
+export function readRecipeFile(path: string): Recipe {
+  const text = readFileSync(path, 'utf8');
+  let problem = 'it holds no keys';
+  try {
+    const recipe: unknown = parse(text, { logLevel: 'error' });
+    if (typeof recipe === 'object' && recipe !== null && !Array.isArray(recipe)) return recipe as Recipe;
+  } catch (error) {
+    problem = (error as Error).message.split('\n')[0]!.replace(/:$/, '');
+  }
+  throw new DabarexError(
+    'config_invalid',
+    `${path} is no recipe: ${problem}. Restore the file, or remove the run's folder to start it again.`,
+    { path },
+  );
 }
 
 /** Where the run stands; reads the last metrics, and all events where they are not given. */
@@ -67,7 +84,7 @@ export function readStatus(
   return deriveStatus({
     events,
     lastMetrics: readLastMetrics(runPath),
-    etaSeconds: readLastJsonLines<RunMetrics>(join(runPath, RUN_FILES.metrics), RECENT_LINES).findLast(
+    etaSeconds: readLastJsonLines(join(runPath, RUN_FILES.metrics), RECENT_LINES, isRunMetrics).findLast(
       (each) => each.eta_seconds !== undefined,
     )?.eta_seconds,
     progress: readProgress(runPath),

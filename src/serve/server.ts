@@ -4,7 +4,7 @@
  * from elsewhere cannot read what runs here. No authentication: keep it on loopback or put a proxy before it.
  */
 import { randomInt, randomUUID } from 'node:crypto';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { DabarexError } from '../base/index.ts';
 import type { TextGenerator } from '../infer/index.ts';
@@ -16,8 +16,19 @@ import { registerPage } from './page.ts';
 import { registerRunsApi } from './runs-api.ts';
 
 const BODY_LIMIT_BYTES = 8 * 2 ** 20;
+/** characters of a client's own words in an error */
+const MAX_SHOWN = 100;
 /** to send a request in; answers may take as long as they do */
 const REQUEST_TIMEOUT_MS = 120_000;
+
+/** Status, its words and a message, by Node's code. */
+const BROKEN_HTTP: ReadonlyMap<string, readonly [number, string, string]> = new Map([
+  [
+    'ERR_HTTP_REQUEST_TIMEOUT',
+    [408, 'Request Timeout', 'The request took too long to arrive. Send it again.'],
+  ],
+  ['HPE_HEADER_OVERFLOW', [431, 'Request Header Fields Too Large', 'The headers are too long. Send fewer.']],
+]);
 
 export interface ModelInfo {
   /** what clients put into `model` */
@@ -58,6 +69,8 @@ export function createServer(options: ServerOptions): Server {
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    frameworkErrors: (error, request, reply) => sendError(reply, error, request.id, options),
+    clientErrorHandler: refuseBrokenHttp,
   });
   // A body of text is a client that forgot its header, and is told so.
   app.removeContentTypeParser('text/plain');
@@ -142,7 +155,8 @@ function addModelRoutes(app: FastifyInstance, host: ModelHost): void {
   });
 }
 
-function unknownModel(name: string, served: ModelInfo | undefined): DabarexError {
+function unknownModel(given: string, served: ModelInfo | undefined): DabarexError {
+  const name = given.length > MAX_SHOWN ? `${given.slice(0, MAX_SHOWN)}...` : given;
   const hint = served ? `This server has "${served.id}".` : 'This server has no model yet.';
   return new DabarexError('model_not_found', `There is no model "${name}" here. ${hint}`, {
     param: 'model',
@@ -181,6 +195,20 @@ function checkHost(request: FastifyRequest, allowed: readonly string[]): void {
     `This server answers to loopback names only, not to "${name}". Use http://localhost or the address.`,
     { host: name },
   );
+}
+
+/** Answers what is no HTTP, before there is a request: on the bare socket. */
+function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const known = BROKEN_HTTP.get(error.code ?? '');
+  const [statusCode, reason, message] = known ?? [
+    400,
+    'Bad Request',
+    'The request is no HTTP that can be read.',
+  ];
+  const body = JSON.stringify(toApiError(Object.assign(new Error(message), { statusCode })).body);
+  const head = `HTTP/1.1 ${statusCode} ${reason}\r\ncontent-type: application/json\r\nconnection: close`;
+  socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 }
 
 function sendError(reply: FastifyReply, error: unknown, requestId: string, options: ServerOptions): void {

@@ -29,6 +29,14 @@ export function parseSourceUrl(url: string): SourceUrl {
   }
   if (/^https?:\/\//i.test(place)) {
     if (!URL.canParse(place)) throw invalid(url, 'write https://HOST/PATH');
+    const { username, password } = new URL(place);
+    // Recipes, logs and errors show the URL: a password in it would be told to all who read them.
+    if (username || password) {
+      throw invalid(
+        place.replace(/\/\/.*@/, '//...@'),
+        'a name or password before the host is not taken; serve the file without',
+      );
+    }
     return { kind: 'http', address: place, glob, url };
   }
   if (place.startsWith('file:')) return fileUrl(place.slice(5), glob, url);

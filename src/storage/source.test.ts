@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -188,6 +189,28 @@ describe('file sources', () => {
       await expect(read({ url: `file:${path}`, integrity }, { baseDir: root })).rejects.toMatchObject({
         code: 'source_hash_mismatch',
       });
+  });
+
+  it('refuses a file too large to read, alone and in a folder, before it reads it', async () => {
+    const folder = join(root, 'large');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'a.txt'), '');
+    truncateSync(join(folder, 'a.txt'), 2 ** 31);
+    for (const url of [`file:${folder}`, `file:${folder}/a.txt`])
+      await expect(read({ url })).rejects.toMatchObject({
+        code: 'source_too_large',
+        message: expect.stringContaining('2147483648 bytes'),
+      });
+  });
+
+  it('takes no password in a URL, and does not repeat it', () => {
+    for (const url of ['https://me:s3cret@host.example/x', 'https://s3cret@host.example/x'])
+      expect(() => parseSourceUrl(url)).toThrow(
+        expect.objectContaining({
+          code: 'source_url_invalid',
+          message: expect.not.stringContaining('s3cret'),
+        }),
+      );
   });
 
   it('says what is missing', async () => {

@@ -11,7 +11,10 @@ import { globMatcher } from './glob.ts';
 import { algorithmOf, hashMismatch, integrityOf, verifyIntegrity } from './integrity.ts';
 import { SourceCache } from './source-cache.ts';
 import { parseSourceUrl, type SourceUrl } from './source-url.ts';
-import { readTar, type SourceFile } from './tar.ts';
+import { MAX_ENTRY_BYTES, readTar, type SourceFile } from './tar.ts';
+
+/** Node reads no more at once. */
+const MAX_READ_BYTES = 2 ** 31 - 1;
 
 export interface SourceRequest {
   readonly url: string;
@@ -37,7 +40,7 @@ export interface FetchedSource {
 /**
  * Makes the source's bytes available and verified; its files are read lazily.
  * A glob is matched on paths inside the package (without npm's leading `package/`), folder or archive.
- * @throws source_url_invalid, source_fetch_failed, source_hash_mismatch, source_not_found; while reading, source_corrupt
+ * @throws source_url_invalid, source_fetch_failed, source_hash_mismatch, source_not_found, source_too_large; while reading, source_corrupt
  * @example
  * const { files } = await fetchSource({ url: 'npm:rxjs@7.8.2#src/**' + '/*.ts' }, { cacheDir: '.cache' });
  * for await (const { path, bytes } of files) console.log(path, bytes.length);
@@ -108,7 +111,7 @@ function localSource(
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) throw notFound(source.url, `the file or folder ${path} does not exist`);
   if (stat.isDirectory()) return folderSource(path, source, pinned);
-  const bytes = readFileSync(path);
+  const bytes = readWhole(path, source.url);
   if (pinned) verifyIntegrity(bytes, pinned, source.url);
   return { files: matched(filesOf(source, bytes), source), integrity: integrityOf(bytes), fromCache: false };
 }
@@ -126,14 +129,14 @@ function folderSource(
     .map((path) => path.split('\\').join('/'))
     .filter(wanted)
     .sort((a, b) => (a < b ? -1 : 1));
-  const hashes = new Map(paths.map((path) => [path, integrityOf(readFileSync(join(folder, path)))]));
+  const hashes = new Map(paths.map((path) => [path, integrityOf(readWhole(join(folder, path), source.url))]));
   const hash = createHash('sha512');
   for (const [path, integrity] of hashes) hash.update(`${path}\n${integrity}\n`);
   const integrity = `sha512-${hash.digest('base64')}`;
   if (pinned && pinned !== integrity) throw hashMismatch(source.url, pinned, integrity);
   const files = (async function* () {
     for (const [path, expected] of hashes) {
-      const bytes = new Uint8Array(readFileSync(join(folder, path)));
+      const bytes = new Uint8Array(readWhole(join(folder, path), source.url));
       if (integrityOf(bytes) !== expected) throw changedWhileRead(source.url, join(folder, path));
       yield { path, bytes };
     }
@@ -145,9 +148,22 @@ async function* matched(files: AsyncIterable<SourceFile>, source: SourceUrl): As
   let count = 0;
   for await (const file of files) {
     count++;
+    if (file.bytes.length > MAX_ENTRY_BYTES) throw tooLarge(source.url, file.path, file.bytes.length);
     yield file;
   }
   if (count === 0) throw notFound(source.url, `no file matches ${source.glob ?? '**'}`);
+}
+
+/** @throws source_too_large before anything is read */
+function readWhole(path: string, url: string): Uint8Array {
+  const sizeBytes = statSync(path).size;
+  if (sizeBytes > MAX_READ_BYTES) throw tooLarge(url, path, sizeBytes);
+  return readFileSync(path);
+}
+
+function tooLarge(url: string, path: string, sizeBytes: number): DabarexError {
+  const message = `${url}: ${path} has ${sizeBytes} bytes, too many for one file. Split it into several and name their folder.`;
+  return new DabarexError('source_too_large', message, { url, path, sizeBytes });
 }
 
 /** What is read must be what was hashed. */

@@ -7,8 +7,8 @@ import { createGunzip } from 'node:zlib';
 import { DabarexError } from '../base/index.ts';
 
 const BLOCK = 512;
-/** No text source has a larger single file; a header that claims one is damaged or hostile. */
-const MAX_ENTRY_BYTES = 1 << 30;
+/** No text source has a larger single file, none larger becomes one string in Node 20; a header that claims one is damaged or hostile. */
+export const MAX_ENTRY_BYTES = 0x1fffffe8;
 
 export interface SourceFile {
   /** `/`-separated, relative */

@@ -86,6 +86,40 @@ describe('a wrong request', () => {
     expect((await client.completions.create({ model: MODEL, prompt: 'x' })).choices).toHaveLength(1);
   });
 
+  it.each([
+    [
+      'a broken escape in the address',
+      'GET /% HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+      400,
+    ],
+    ['a method nobody has', 'FOO / HTTP/1.1\r\nHost: localhost\r\n\r\n', 400],
+    ['bytes that are no HTTP', '\0\u0001\r\n\r\n', 400],
+    ['endless headers', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'a'.repeat(40_000)}\r\n\r\n`, 431],
+  ])('%s is refused in the shape of all errors', async (_, request, status) => {
+    const { url, errors } = await serve(toyEngine());
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(request);
+    let answer = '';
+    for await (const chunk of socket.setEncoding('utf8')) answer += chunk;
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(JSON.parse(answer.split('\r\n\r\n')[1]!)).toEqual({
+      error: {
+        message: expect.stringMatching(/./),
+        type: 'invalid_request_error',
+        param: null,
+        code: 'request_invalid',
+      },
+    });
+    expect(errors).toEqual([]);
+  });
+
+  it('for a model with an endless name is not answered with all of it', async () => {
+    const { url } = await serve(toyEngine());
+    const { status, text } = await post(url, TEXT, JSON.stringify({ prompt: 'x', model: 'm'.repeat(1e6) }));
+    expect(status).toBe(404);
+    expect(text.length).toBeLessThan(500);
+  });
+
   it('of another content type, path or method is refused', async () => {
     const { url } = await serve(toyEngine());
     for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'nonsense']) {

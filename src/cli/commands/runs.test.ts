@@ -33,6 +33,14 @@ it('lists a run with its state and last figures, as a table and as JSON', async 
   });
 });
 
+it('shows what a terminal would obey as text, and cuts an endless message', async () => {
+  const { code, stderr } = await run(['model', 'info', `\u001b[31m${'x'.repeat(9000)}`]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^error\[file_missing\].*\\u001b\[31mx/);
+  expect(stderr).not.toContain('\u001b');
+  expect(stderr.length).toBeLessThan(4200);
+});
+
 describe('runs rm', () => {
   const make = (name: string) => RunDirectory.open({ runsDir, name, recipe: { name }, now: Date.now });
   const remove = (name: string, ...flags: string[]) =>
