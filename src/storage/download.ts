@@ -2,7 +2,7 @@
 import pacote from 'pacote';
 import { DabarexError, type OnProgress } from '../base/index.ts';
 import { hashMismatch } from './integrity.ts';
-import type { SourceUrl } from './source-url.ts';
+import { type SourceUrl, shownUrl } from './source-url.ts';
 
 /** Passed to pacote as they are: `registry`, `cache`, `//host/:_authToken`, `fetchRetries` ... */
 export type NpmOptions = Readonly<Record<string, unknown>>;
@@ -79,11 +79,12 @@ function explained(error: unknown, url: string): DabarexError {
     return hashMismatch(url, String(expected), String(found));
   }
   const why = cause instanceof Error && cause.message ? `${message}: ${cause.message}` : message;
+  const shown = shownUrl(url);
   return new DabarexError(
     'source_fetch_failed',
-    `${url} could not be fetched: ${code ? `${code}: ` : ''}${why.split('\n')[0]}. ` +
+    `${shown} could not be fetched: ${code ? `${code}: ` : ''}${why.split('\n')[0]}. ` +
       'It is not in the cache either. Check the network, the proxy and the registry (`npm config get registry`), then run again.',
-    { url, reason: code ?? why },
+    { url: shown, reason: code ?? why },
     { cause: error },
   );
 }

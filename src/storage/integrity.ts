@@ -1,6 +1,7 @@
 /** Subresource-integrity strings (`sha512-BASE64`, `sha256-BASE64`), the form npm lockfiles use. */
 import { createHash } from 'node:crypto';
 import { DabarexError } from '../base/index.ts';
+import { shownUrl } from './source-url.ts';
 
 /** `sha512-BASE64` of `bytes`; `algorithm` is sha512 unless told. */
 export function integrityOf(bytes: Uint8Array, algorithm: 'sha256' | 'sha512' = 'sha512'): string {
@@ -31,10 +32,11 @@ export function verifyIntegrity(bytes: Uint8Array, integrity: string, url: strin
 }
 
 export function hashMismatch(url: string, expected: string, found: string): DabarexError {
+  const shown = shownUrl(url);
   return new DabarexError(
     'source_hash_mismatch',
-    `${url}: the content is not the pinned one: expected ${expected}, found ${found}. ` +
+    `${shown}: the content is not the pinned one: expected ${expected}, found ${found}. ` +
       'Nothing was kept. If the new content is wanted, put the found hash into the recipe; otherwise check the registry or mirror.',
-    { url, expected, found },
+    { url: shown, expected, found },
   );
 }

@@ -45,6 +45,11 @@ export function parseSourceUrl(url: string): SourceUrl {
   return fileUrl(place, glob, url);
 }
 
+/** A source's URL for messages and logs: the query of an address, which may be a key to it, left out. */
+export function shownUrl(url: string): string {
+  return /^https?:/i.test(url) ? url.replace(/[?][^#]*/, '?...') : url;
+}
+
 function fileUrl(path: string, glob: string | undefined, url: string): SourceUrl {
   const plain = path.startsWith('//') ? decodedPath(path) : path;
   if (!plain || plain.includes('\0')) throw invalid(url, 'write file:PATH, with % as %25 after file://');

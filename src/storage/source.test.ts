@@ -163,6 +163,14 @@ describe('http sources', () => {
     expect(warnings).toHaveLength(1);
   });
 
+  it('does not tell the query of an address, which may be a key', async () => {
+    const url = 'http://127.0.0.1:1/poem.txt?token=geheim#*.txt';
+    const error = await read({ url }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ code: 'source_fetch_failed' });
+    expect(error.message).toContain('/poem.txt?...');
+    expect(`${error.message}${JSON.stringify(error.fields)}`).not.toContain('geheim');
+  });
+
   it('reports an HTTP error', async () => {
     await expect(read({ url: `${registry}/missing` })).rejects.toMatchObject({
       code: 'source_fetch_failed',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { crossed, parseDuration } from './duration.ts';
+import { crossed, durationSchema, parseDuration } from './duration.ts';
 
 const at = (step: number, tokens = 0, trainingSeconds = 0, progress = 0) => ({
   step,
@@ -14,6 +14,16 @@ describe('durations', () => {
     expect(parseDuration('1.5Mtok')).toEqual({ unit: 'tok', value: 1_500_000 });
     expect(parseDuration('15min')).toEqual({ unit: 's', value: 900 });
     expect(parseDuration('0.1dur')).toEqual({ unit: 'dur', value: 0.1 });
+  });
+
+  it('refuses none, and more than can be counted', () => {
+    const accepts = (text: string) => durationSchema.safeParse(text).success;
+    expect(['1step', '9Gtok', '0step', '99999999999999999999step'].map(accepts)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('refuses what has no unit, naming the text', () => {

@@ -48,7 +48,10 @@ export const durationSchema = z
     message: 'write a number and a unit: 2000step, 10Mtok, 15min, 90s or 0.1dur (share of the run)',
     abort: true,
   })
-  .refine((text) => parseDuration(text).value > 0, { message: 'must be more than 0' });
+  .refine((text) => parseDuration(text).value > 0, { message: 'must be more than 0' })
+  .refine((text) => parseDuration(text).value <= Number.MAX_SAFE_INTEGER, {
+    message: 'must be at most 2^53 - 1',
+  });
 
 /** How far `position` is, in the duration's unit. */
 export function measure(duration: Duration, position: Position): number {
