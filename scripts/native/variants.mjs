@@ -48,7 +48,7 @@ const sanitize = {
       command: [process.execPath],
       env: {
         LD_PRELOAD: libraries.join(':'),
-        ASAN_OPTIONS: 'detect_leaks=1:malloc_context_size=2',
+        ASAN_OPTIONS: 'detect_leaks=1:malloc_context_size=2:allocator_may_return_null=1',
         LSAN_OPTIONS: `suppressions=${suppressions}:print_suppressions=0`,
         UBSAN_OPTIONS: 'print_stacktrace=1',
       },
@@ -77,7 +77,7 @@ const tsan = {
       command: [process.execPath],
       env: {
         LD_PRELOAD: libraries.join(':'),
-        TSAN_OPTIONS: `ignore_noninstrumented_modules=1:exitcode=66:report_thread_leaks=0:suppressions=${suppressions}`,
+        TSAN_OPTIONS: `allocator_may_return_null=1:ignore_noninstrumented_modules=1:exitcode=66:report_thread_leaks=0:suppressions=${suppressions}`,
       },
     };
   },
