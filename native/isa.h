@@ -140,14 +140,14 @@ ALWAYS_INLINE float reduce_max(vf v) {
 }
 
 constexpr float kLog2E = 1.44269504f;
+constexpr float kShiftToInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, held by the lower bits
 
 ALWAYS_INLINE vf power_of_two(vi power) { return (vf)((power + 127) << 23); }
 
 // exp with a relative error below 2e-7 (Cephes' polynomial); 0 below -87.3, infinity above 88.7, NaN stays NaN.
 ALWAYS_INLINE vf vexp(vf x) {
   const vf bounded = vmin(splat(88.73f), vmax(splat(-87.4f), x));
-  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  const vf n = (bounded * kLog2E + magic) - magic;
+  const vf n = (bounded * kLog2E + kShiftToInteger) - kShiftToInteger;
   const vf r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
   vf p = splat(1.9875691500e-4f);
   p = p * r + 1.3981999507e-3f;
@@ -155,14 +155,12 @@ ALWAYS_INLINE vf vexp(vf x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  const vi power = (vi)(n + magic) - splat_int(0x4B400000), half = power >> 1;  // 2^128 has no float: scale in two steps
+  const vi power = (vi)(n + kShiftToInteger) - splat_int(0x4B400000), half = power >> 1;  // 2^128 has no float: scale in two steps
   vf result = (p * r * r + r + 1.0f) * power_of_two(half) * power_of_two(power - half);
   result = select(x < splat(-87.33f), vf{}, result);
   result = select(x > splat(88.722f), splat(__builtin_inff()), result);
   return select(x == x, result, x);
 }
-
-constexpr float kShiftToInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, held by the lower bits
 
 // 2^x of |x| <= 0.5 with a relative error below 2e-7 (Cephes' polynomial).
 ALWAYS_INLINE vf exp2_of_fraction(vf x) {

@@ -1,8 +1,8 @@
 // Causal attention within documents by blocks, never a T x T matrix (Dao et al. 2022, FlashAttention), for packed rows.
 // The keys and values of every (span, key/value head) are stored as panels. Where such heads are enough to fill the threads,
 // each is a piece that packs and attends while its panels are in cache; else all are packed first, then every (span, query
-// block, head) is a piece, so one long sequence fills all threads. Either way each row is computed alike. In bf16, operands are rounded, and probabilities too where the
-// hardware multiplies bf16; softmax and its sums are always f32.
+// block, head) is a piece, so one long sequence fills all threads. Either way each row is computed alike.
+// In bf16, operands are rounded, and probabilities too where the hardware multiplies bf16; softmax and its sums are f32.
 #include <math.h>
 
 #include "attention.h"
@@ -81,7 +81,7 @@ void soften(float* row, Window w, int64_t filled, float scale, float rescale, So
   for (; j < filled; j += kPanel) store_elements<P>(row, j, vf{}, vf{});
 }
 
-// `scale` includes kLog2E. `keys` are the panels of the head.
+// `scale` includes kLog2E; `keys` and `values` are the panels of the head.
 template <typename P>
 void attend(float* out, float* lse, const float* qkv, const int32_t* first_key, const Heads& heads, Span span, int64_t h,
             int64_t q0, const float* keys, const float* values, float scale) {

@@ -56,7 +56,8 @@ void cross_entropy(float* losses, float* logits, const int32_t* targets, int64_t
         continue;
       }
       const float highest = highest_of(row, vocab), own = row[target];
-      const float total = grad_scale != 0.0f ? exponentials<true>(row, row, vocab, highest) : exponentials<false>(nullptr, row, vocab, highest);
+      const float total = grad_scale != 0.0f ? exponentials<true>(row, row, vocab, highest)
+                                             : exponentials<false>(nullptr, row, vocab, highest);
       losses[r] = logf(total) + (highest - own);
       if (grad_scale == 0.0f) continue;
       const float factor = grad_scale / total;

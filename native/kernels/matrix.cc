@@ -103,14 +103,6 @@ constexpr int64_t kTileVectors = (kTile + W - 1) / W;
 constexpr int64_t kTileFloats = kDepth * kTile + W;
 constexpr int64_t kPanelFloats = kDepth * kPanel;
 
-// Fetches the rows that element e + kRowsAhead is made of, where there are such; `rows` are those of element e.
-template <typename P>
-ALWAYS_INLINE void fetch_ahead(const float* rows, int64_t ld, int64_t e, int64_t k, int64_t columns) {
-  constexpr int64_t per = P::kPerElement;
-  for (int64_t r = 0; r < per && (e + kRowsAhead) * per + r < k; r++)
-    for (int64_t i = 0; i < columns; i += 16) __builtin_prefetch(rows + (kRowsAhead * per + r) * ld + i);
-}
-
 // The columns of rows [k, ld], in tiles [elements][kTile] of `height` columns, at a stride of kTileFloats.
 template <typename P>
 void copy_tiles(float* out, const float* rows, int64_t ld, int64_t k, int64_t columns, int64_t height, bool rounded) {

@@ -72,6 +72,14 @@ ALWAYS_INLINE void copy_columns(float* out, const float* x0, const float* x1, in
 
 constexpr int64_t kRowsAhead = 16;  // of a pass down long rows, which the hardware does not foresee
 
+// Fetches the rows that element e + kRowsAhead is made of, where there are such; `rows` are those of element e.
+template <typename P>
+ALWAYS_INLINE void fetch_ahead(const float* rows, int64_t ld, int64_t e, int64_t k, int64_t columns) {
+  constexpr int64_t per = P::kPerElement;
+  for (int64_t r = 0; r < per && (e + kRowsAhead) * per + r < k; r++)
+    for (int64_t i = 0; i < columns; i += 16) __builtin_prefetch(rows + (kRowsAhead * per + r) * ld + i);
+}
+
 // A panel [elements][kPanel] of columns first..first+count of source [k, ld].
 template <typename P>
 void pack_panel(float* out, const float* source, int64_t ld, int64_t first, int64_t count, int64_t k, bool rounded) {
@@ -79,8 +87,7 @@ void pack_panel(float* out, const float* source, int64_t ld, int64_t first, int6
   for (int64_t e = 0; e * per < k; e++) {
     const float* x0 = source + e * per * ld + first;
     const float* x1 = per == 2 && e * per + 1 < k ? x0 + ld : nullptr;
-    for (int64_t r = 0; r < per && (e + kRowsAhead) * per + r < k; r++)
-      __builtin_prefetch(x0 + (kRowsAhead * per + r) * ld);
+    fetch_ahead<P>(x0, ld, e, k, count);
     copy_columns<P>(out + e * kPanel, x0, x1, count, kPanel, rounded);
   }
 }

@@ -16,7 +16,7 @@ using memory::Slot;
 
 constexpr int64_t kWide = 8 * W;
 constexpr int64_t kPanelsOfWide = kWide / kPanel;
-constexpr int64_t kFewRows = 3;                   // multiplied one by one as the weights are read
+constexpr int64_t kFewRows = 3;                    // multiplied one by one as the weights are read
 constexpr int64_t kWordsAhead = 512;               // of a row's pass down a panel
 constexpr int64_t kPieceBytes = int64_t{1} << 17;  // of weights, about
 
@@ -128,7 +128,7 @@ ALWAYS_INLINE void add_block(float* totals, const float* sums, const float* scal
   }
 }
 
-// One row times one panel, all of K, read once. `c` is a row of kWide floats.
+// One row times block b of one panel, taken into its totals `c`, a row of kWide floats.
 template <typename P>
 void multiply_row(float* c, const float* a, const int32_t* panel, const WideLayout<P>& layout, int64_t b, bool fresh) {
   const int32_t* words = layout.block(panel, b);

@@ -21,6 +21,16 @@ const WORDS = {
   notes: ['let', 'sum', 'be', 'x', 'plus', 'y', 'then', 'divide', 'by', 'two', 'again'],
 };
 
+/** Keys of metrics.jsonl that a clock decides; everything else must repeat to the bit. */
+export const TIMED = [
+  'time',
+  'tokens_per_second',
+  'training_seconds',
+  'loader_stall_fraction',
+  'mfu',
+  'eta_seconds',
+];
+
 export interface Outcome {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;

@@ -2,17 +2,8 @@
 import { existsSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type RecipeChange, Workplace } from '../e2e/tiny-run.ts';
+import { type RecipeChange, TIMED, Workplace } from '../e2e/tiny-run.ts';
 
-/** What a clock decides. */
-const TIMED = [
-  'time',
-  'tokens_per_second',
-  'training_seconds',
-  'loader_stall_fraction',
-  'mfu',
-  'eta_seconds',
-];
 const MINUTES = 60_000;
 
 const places: Workplace[] = [];

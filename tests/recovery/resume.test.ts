@@ -3,17 +3,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Rng } from '../../src/base/index.ts';
-import { type RecipeChange, type RunningCommand, Workplace } from '../e2e/tiny-run.ts';
+import { type RecipeChange, type RunningCommand, TIMED, Workplace } from '../e2e/tiny-run.ts';
 
-/** What a clock decides; everything else in metrics.jsonl must repeat to the bit. */
-const TIMED = [
-  'time',
-  'tokens_per_second',
-  'training_seconds',
-  'loader_stall_fraction',
-  'mfu',
-  'eta_seconds',
-];
 const STEPS = 40;
 
 // Several whole runs a test, beside whatever else the machine does.
