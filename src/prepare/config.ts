@@ -1,27 +1,6 @@
 /** What the `data:` part of a recipe may say. */
 import { z } from 'zod';
-import { DabarexError } from '../base/index.ts';
-import { algorithmOf, globMatcher, parseSourceUrl } from '../storage/index.ts';
-
-export const FORMATS = ['text', 'code', 'markdown', 'mdx', 'json-text', 'wordnet', 'stdlib-readme'] as const;
-export type Format = (typeof FORMATS)[number];
-
-const globSchema = z.string().superRefine(accepted((glob) => globMatcher(glob)));
-
-export const sourceConfigSchema = z.strictObject({
-  /** `npm:name@1.2.3#glob`, `file:path#glob`, a path, or `https://...` */
-  url: z
-    .string()
-    .min(1)
-    .superRefine(accepted((url) => globMatcher(parseSourceUrl(url).glob ?? '**'))),
-  /** `sha512-BASE64`; a source without it is accepted as it is and its hash written into the manifest */
-  integrity: z.string().superRefine(accepted(algorithmOf)).optional(),
-  format: z.enum(FORMATS).default('text'),
-  /** globs on paths within the source */
-  exclude: z.array(globSchema).default([]),
-  /** keep documents, chosen by their hash, up to about this many bytes of text */
-  limitBytes: z.int().positive().optional(),
-});
+import { sourceConfigSchema } from './source-config.ts';
 
 export const heldOutConfigSchema = z.discriminatedUnion('kind', [
   /** of each source the documents with the smallest hashes, up to this share of its bytes */
@@ -52,19 +31,6 @@ export const prepareConfigSchema = z.strictObject({
   filters: filterConfigSchema.prefault({}),
 });
 
-export type SourceConfig = z.output<typeof sourceConfigSchema>;
 export type HeldOutConfig = z.output<typeof heldOutConfigSchema>;
 export type FilterConfig = z.output<typeof filterConfigSchema>;
 export type PrepareConfig = z.output<typeof prepareConfigSchema>;
-
-/** A check that `parse` can read a text; what it throws with a code is the issue. */
-function accepted(parse: (text: string) => unknown): (text: string, context: z.RefinementCtx) => void {
-  return (text, context) => {
-    try {
-      parse(text);
-    } catch (error) {
-      if (!(error instanceof DabarexError)) throw error;
-      context.addIssue({ code: 'custom', message: error.message.replace(/\.$/, '') });
-    }
-  };
-}

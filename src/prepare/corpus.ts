@@ -14,12 +14,13 @@ import {
   parseSourceUrl,
   type SourceFile,
 } from '../storage/index.ts';
-import type { PrepareConfig, SourceConfig } from './config.ts';
+import type { PrepareConfig } from './config.ts';
 import { decodeText } from './decode.ts';
 import { type Document, documentLines, identified } from './documents.ts';
 import { extractTexts } from './extract.ts';
 import { REJECT_REASONS, type RejectReason, rejectDocument, rejectFile, withoutLicence } from './filters.ts';
 import { describeFile, type ManifestFile, stageKey } from './manifest.ts';
+import type { SourceConfig } from './source-config.ts';
 import { paragraphBlocks, SPLITS, type Split, splitDocuments } from './split.ts';
 import { makeStage, type StageOptions, stageFolder } from './stage-folder.ts';
 

@@ -11,6 +11,8 @@ export interface Document {
   /** the file within the source */
   readonly path: string;
   readonly text: string;
+  /** what stages found out about the text: scores, the language */
+  readonly notes?: Readonly<Record<string, number | string>>;
 }
 
 /** A document with its id. */

@@ -2,7 +2,7 @@
  * From a decoded file to the plain texts it holds, by format. Light on purpose: what is boilerplate in
  * every file of a source goes (comments, link tables, import lines), the prose and code stay as written.
  */
-import type { Format } from './config.ts';
+import type { Format } from './source-config.ts';
 
 /** WordNet's glosses are one line each; this many make a document of about 6 KB. */
 const GLOSSES_PER_DOCUMENT = 64;

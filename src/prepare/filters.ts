@@ -1,5 +1,6 @@
 /** Light cleaning: what is dropped, what is cut, and how each reject is named in the manifest. */
-import type { FilterConfig, Format } from './config.ts';
+import type { FilterConfig } from './config.ts';
+import type { Format } from './source-config.ts';
 
 export const REJECT_REASONS = ['minified', 'too_short', 'duplicate', 'over_limit'] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];
