@@ -5,13 +5,23 @@
 import { z } from 'zod';
 import { assert } from '../../base/index.ts';
 import { FORMATS, type Format } from '../source-config.ts';
+import { exactDuplicates } from '../text/duplicates/exact.ts';
+import { nearDuplicates } from '../text/duplicates/near.ts';
+import { TEXT_STAGES } from '../text/index.ts';
 import type { TextStage } from '../text/stage.ts';
-import { duplicates, length, minified } from './cleaning.ts';
+import { length, minified } from './cleaning.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: each stage has a config of its own, which only itself looks into
 export type AnyStage = TextStage<any>;
 
-export const STAGES: readonly AnyStage[] = [minified, length, duplicates];
+const ALL: readonly AnyStage[] = [
+  minified,
+  length,
+  exactDuplicates,
+  nearDuplicates,
+  ...Object.values(TEXT_STAGES),
+];
+export const STAGES: readonly AnyStage[] = [...new Map(ALL.map((each) => [each.name, each])).values()];
 
 /** The settings of the pipeline itself, beside those of a stage. */
 const selectors = {
@@ -41,7 +51,7 @@ export const pipelineSchema = z.array(
 export const DEFAULT_PIPELINE: readonly PipelineEntry[] = [
   { stage: 'minified', formats: ['code'] },
   { stage: 'length' },
-  { stage: 'duplicates' },
+  { stage: 'exact-duplicates' },
 ];
 
 /** A stage of a pipeline, ready to be run. */
