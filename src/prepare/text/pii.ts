@@ -84,7 +84,7 @@ const PATTERNS: readonly { kind: Kind; pattern: RegExp; isFound: (found: RegExpE
   {
     kind: 'card',
     pattern: /(?<![\w.+-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)/g,
-    isFound: (found) => isCardNumber(found[0]),
+    isFound: (found) => isCardNumber(found[0]) && !/[*/^<>=+%&|-] ?$/.test(before(found)),
   },
   {
     kind: 'phone',
