@@ -9,7 +9,7 @@ import type { TextStage } from '../stage.ts';
 import { WordScanner } from '../words.ts';
 import { joinItems } from './join.ts';
 import { type Fingerprint, Parts, UNITS, writePart } from './parts.ts';
-import { dropDuplicates, summarise } from './verdict.ts';
+import { describeDuplicates, dropDuplicates, summarise } from './verdict.ts';
 
 const schema = z.strictObject({
   /** what is compared and dropped: whole documents, or paragraphs */
@@ -36,6 +36,7 @@ export const exactDuplicates: TextStage<ExactConfig> = {
         parts.close();
       }
     },
+    describe: describeDuplicates,
   },
   create: (config, summary) => dropDuplicates(summary!, config.unit),
 };

@@ -9,7 +9,7 @@ import type { TextStage } from '../stage.ts';
 import { joinItems } from './join.ts';
 import { bandKeys, bandsFor, shingler, sketchOf, sketchSimilarity } from './minhash.ts';
 import { type Fingerprint, Parts, UNITS, writePart } from './parts.ts';
-import { dropDuplicates, KEEP_RULES, summarise } from './verdict.ts';
+import { describeDuplicates, dropDuplicates, KEEP_RULES, summarise } from './verdict.ts';
 
 const schema = z.strictObject({
   unit: z.enum(UNITS).default('document'),
@@ -48,6 +48,7 @@ export const nearDuplicates: TextStage<NearConfig> = {
         parts.close();
       }
     },
+    describe: describeDuplicates,
   },
   create: (config, summary) => dropDuplicates(summary!, config.unit),
 };

@@ -51,6 +51,10 @@ function longestOf(parts: Parts, clusters: Clusters): Map<number, number> {
   return longest;
 }
 
+export function describeDuplicates(summary: Uint8Array): { dropped: number } {
+  return { dropped: unpackColumns(summary).columns.document!.length };
+}
+
 /** Rejects duplicate documents, or cuts duplicate paragraphs; `detail` is the id of the document that stays. */
 export function dropDuplicates(summary: Uint8Array, unit: Unit): Transform {
   const { columns } = unpackColumns(summary);
