@@ -55,6 +55,8 @@ export const ERROR_CODES = [
   'source_not_found',
   'source_too_large',
   'source_url_invalid',
+  'text_changed',
+  'text_invalid',
   'tokenizer_invalid',
   'tokenizer_unsupported',
   'tokenizer_vocab_size',
