@@ -178,6 +178,7 @@ describe('prepareCorpus', () => {
     for (const name of ['tmp-1', 'tmp-replaced', 'tmp-of-mine']) {
       mkdirSync(join(root, 'out', `documents.${name}`), { recursive: true });
     }
+    writeFileSync(join(root, 'out', 'documents.lock.tmp-999999999'), '{}');
     await prepare();
     expect(readdirSync(join(root, 'out')).sort()).toEqual(['documents', 'documents.tmp-of-mine', 'stages']);
   });

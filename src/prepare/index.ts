@@ -7,6 +7,7 @@ export {
 } from './config.ts';
 export { type PreparedCorpus, type PrepareOptions, prepareCorpus } from './corpus.ts';
 export type { CorpusManifest, DomainReport, SourceReport, StageReport } from './corpus-report.ts';
+export { type CacheEntry, listDataCache, pruneDataCache, type UsedKeys } from './data-cache.ts';
 export { type Document, readDocuments } from './documents.ts';
 export { type SampleDocument, type SampleLineage, sampleLineage } from './lineage.ts';
 export type { Share } from './pipeline/shares.ts';

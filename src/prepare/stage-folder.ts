@@ -100,9 +100,21 @@ async function waitForLock(folder: string, { signal, warn }: StageOptions): Prom
 /** What a process left that was killed; none is at work, for the lock is ours. */
 function removeLeftovers(folder: string): void {
   const prefix = `${basename(folder)}.tmp-`;
+  const lockPrefix = `${basename(folder)}.lock.tmp-`;
   for (const name of readdirSync(dirname(folder))) {
     const isLeftover = name.startsWith(prefix) && /^(\d+|replaced)$/.test(name.slice(prefix.length));
-    if (isLeftover) rmSync(join(dirname(folder), name), { recursive: true, force: true });
+    const isOfLock = name.startsWith(lockPrefix) && isGone(Number(name.slice(lockPrefix.length)));
+    if (isLeftover || isOfLock) rmSync(join(dirname(folder), name), { recursive: true, force: true });
+  }
+}
+
+/** Whether no process of this machine has the id; one that waits for the lock is writing its own file. */
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
   }
 }
 

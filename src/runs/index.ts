@@ -8,8 +8,9 @@ export {
   STAGES,
   type Stage,
 } from './events.ts';
+export { type Experiment, listExperiments, type RunData, readRunData } from './experiments.ts';
 export type { JsonLines } from './jsonl.ts';
-export { describeOwner, type LockAttempt, type LockOwner, tryLock } from './lock.ts';
+export { describeOwner, isLocked, type LockAttempt, type LockOwner, tryLock } from './lock.ts';
 export {
   isRunAlive,
   isRunName,

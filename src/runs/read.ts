@@ -10,6 +10,7 @@ import { deriveStatus, type RunProgress, type RunStatus } from './status.ts';
 
 export const RUN_FILES = {
   recipe: 'recipe.yaml',
+  data: 'data.json',
   events: 'events.jsonl',
   metrics: 'metrics.jsonl',
   progress: 'progress.json',

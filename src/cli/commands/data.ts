@@ -1,10 +1,19 @@
 /** `dabarex data`: about sets of data. Each subcommand has a file in data/. */
 import { Command } from 'commander';
 import type { CliContext } from '../context.ts';
+import { experimentsCommand } from './data/experiments.ts';
 import { inspectCommand } from './data/inspect.ts';
+import { lineageCommand } from './data/lineage.ts';
 import { mergeIndexCommand } from './data/merge-index.ts';
+import { pruneCommand } from './data/prune.ts';
 
-const SUBCOMMANDS: readonly ((context: CliContext) => Command)[] = [inspectCommand, mergeIndexCommand];
+const SUBCOMMANDS: readonly ((context: CliContext) => Command)[] = [
+  inspectCommand,
+  mergeIndexCommand,
+  lineageCommand,
+  experimentsCommand,
+  pruneCommand,
+];
 
 /** @returns `data` with its subcommands */
 export function dataCommand(context: CliContext): Command {

@@ -10,7 +10,7 @@ import {
   tokenizeCorpus,
   trainCorpusTokenizer,
 } from '../../prepare/index.ts';
-import type { Stage } from '../../runs/index.ts';
+import { RUN_FILES, type RunData, type Stage } from '../../runs/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import type { TrainConfig } from '../../train/index.ts';
 import type { CliContext } from '../context.ts';
@@ -48,8 +48,16 @@ export interface TokenDataOptions {
 }
 
 /** The data of a run, whose directory gets the tokenizer. @throws checkpoint_mismatch as {@link keepTokenizer} */
-export function prepareTokenData(session: RunSession): Promise<TokenData> {
-  return makeTokenData(session, { onTokenizer: (path) => keepTokenizer(session.run.path, path) });
+export async function prepareTokenData(session: RunSession): Promise<TokenData> {
+  const data = await makeTokenData(session, { onTokenizer: (path) => keepTokenizer(session.run.path, path) });
+  const { key, corpusKey, tokenizerSha256 } = data.manifest;
+  const record: RunData = {
+    documents_key: corpusKey,
+    shards_key: key,
+    tokenizer_sha256: tokenizerSha256,
+  };
+  writeFileAtomic(join(session.run.path, RUN_FILES.data), `${JSON.stringify(record, null, 2)}\n`);
+  return data;
 }
 
 /** Documents, tokenizer and shards of a recipe, from the cache or made into it. */
