@@ -4,6 +4,7 @@ export { fileError } from './file-errors.ts';
 export { syncFolder, writeFileAtomic, writeFilePartsAtomic } from './files.ts';
 export { bfloat16ToFloat32, float32ToBfloat16, fromFloat16Bits, toFloat16Bits } from './half.ts';
 export { nearestWord } from './nearest.ts';
+export { finishParts, type Parts, Turns } from './parts.ts';
 export type { OnProgress, Progress } from './progress.ts';
 export { philox, Rng, streamOf } from './rng.ts';
 export { spawnWorker } from './worker.ts';

@@ -1,12 +1,13 @@
 /**
  * The training loop. See callback.ts for the hooks and their order. Where the model's kernels carry a tracer, it is told of
- * every step and its phases: data, forward, backward, clip, optimizer.
+ * every step and its phases: data, forward, backward, clip, optimizer. The event loop turns every few hundredths of a second
+ * within a step, so that signals, timers and messages are heard; an interruption ends the run after the step.
  *
  * A step is `batchSequences` sequences in microbatches; the loss is the mean over all counted tokens of the step, so
  * the split into microbatches changes nothing but rounding. Everything the next step depends on is in
  * (weights, optimizer state, data state, step, tokens, training seconds): see {@link Trainer.state}.
  */
-import { assert, DabarexError } from '../base/index.ts';
+import { assert, DabarexError, type Parts, Turns } from '../base/index.ts';
 import { flopsPerToken, type TokenRows, type Transformer } from '../model/index.ts';
 import { clipScale, gradientNorm, type Optimizer, scheduleAt } from '../optim/index.ts';
 import { Tape, withinSpan } from '../tensor/index.ts';
@@ -47,6 +48,7 @@ export class Trainer {
   private readonly duration: Duration;
   private readonly tape: Tape;
   private readonly window: LogWindow;
+  private readonly turns: Turns;
   private step: number;
   private tokens: number;
   private trainingSeconds: number;
@@ -57,6 +59,7 @@ export class Trainer {
     this.options = options;
     this.duration = parseDuration(config.duration);
     this.tape = new Tape(model.kernels);
+    this.turns = new Turns(options.clock);
     const logged = {
       flopsPerToken: flopsPerToken(model.config, config.sequenceLength).training,
       peakFlops: options.peakFlops ?? 0,
@@ -138,7 +141,8 @@ export class Trainer {
     if (!Number.isFinite(pass.lossNats) || !Number.isFinite(gradNorm))
       this.failNotFinite(pass.lossNats, gradNorm);
     const gradScale = clipScale(gradNorm, config.gradClip);
-    this.phaseOfStep('optimizer', () => optimizer.update(kernels, { rate, step: this.step + 1, gradScale }));
+    const update = { rate, step: this.step + 1, gradScale };
+    await this.phaseInParts('optimizer', optimizer.updateInParts(kernels, update));
     kernels.tracer?.leave();
     const seconds = clock() - started;
     this.step++;
@@ -148,10 +152,7 @@ export class Trainer {
     return { ...pass, bytes, gradNorm, learningRate: config.optimizer.learningRate * rate, seconds };
   }
 
-  /**
-   * Forward and backward of all microbatches of one step; leaves the step's gradients in the parameters. Gives way to
-   * the event loop after each, so that a signal is heard.
-   */
+  /** Forward and backward of all microbatches of one step; leaves the step's gradients in the parameters. */
   private async accumulateGradients() {
     const { model, data, config, clock } = this.options;
     const { batchSequences, sequenceLength, microbatchSequences = batchSequences } = config;
@@ -169,19 +170,30 @@ export class Trainer {
     let expertCounts: Int32Array[] = [];
     for (const batch of batches) {
       const scales = { normalizer: counted, balanceScale: 1 / parts };
-      const output = this.phaseOfStep('forward', () => model.forward(this.tape, batch, scales));
-      this.phaseOfStep('backward', () => this.tape.backward(output.loss));
+      const output = await this.phaseInParts('forward', model.forwardInParts(this.tape, batch, scales));
+      await this.phaseInParts('backward', this.tape.backwardInParts(output.loss));
       lossNats += output.loss.data[0]!;
       balanceLoss += output.balanceLoss / parts;
       expertCounts = sumCounts(expertCounts, output.expertCounts);
       this.tape.reset();
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.turns.turn();
     }
     return { lossNats, balanceLoss, expertCounts, loaderSeconds, tokens: batchSequences * sequenceLength };
   }
 
   private phaseOfStep<T>(name: string, work: () => T): T {
     return withinSpan(this.options.model.kernels.tracer, 'phase', name, work);
+  }
+
+  /** As {@link phaseOfStep}; turns of the event loop count to the phase. */
+  private async phaseInParts<T>(name: string, work: Parts<T>): Promise<T> {
+    const { tracer } = this.options.model.kernels;
+    tracer?.enter('phase', name);
+    try {
+      return await this.turns.run(work);
+    } finally {
+      tracer?.leave();
+    }
   }
 
   /** Half a step's share of the run, so that the schedule is sampled in the middle of a step and never at 0. */
