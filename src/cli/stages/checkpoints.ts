@@ -19,7 +19,7 @@ import { readWeights, saveModelFolder, type Transformer } from '../../model/inde
 import type { Optimizer } from '../../optim/index.ts';
 import type { StreamingDataset, StreamingState } from '../../stream/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
-import type { Position, StepResult, TrainingState } from '../../train/index.ts';
+import type { Mix, Position, StepResult, TrainingState } from '../../train/index.ts';
 
 /** Everything that training changes. */
 export interface TrainingParts {
@@ -46,6 +46,7 @@ const stateSchema = z.strictObject({
   }),
   dataKey: z.string(),
   evaluationDue: z.boolean().default(false),
+  changedMix: z.record(z.string(), z.number()).nullable().default(null),
   unlogged: z.array(
     z.strictObject({
       lossNats: finite,
@@ -53,6 +54,7 @@ const stateSchema = z.strictObject({
       gradNorm: finite,
       learningRate: finite,
       tokens: finite,
+      paddingRows: count.optional(),
       bytes: finite.nonnegative().default(0),
       seconds: finite,
       loaderSeconds: finite,
@@ -70,10 +72,13 @@ export interface ResumePoint extends Position {
   readonly unlogged: readonly StepResult[];
   /** an evaluation of this step was interrupted and has left nothing */
   readonly evaluationDue: boolean;
+  /** what holds in place of the curriculum; null: nothing */
+  readonly changedMix: Mix | null;
 }
 
 /** What {@link saveTraining} saves besides the parts. */
-export type SavedState = Pick<TrainingState, 'position' | 'unlogged'> & Pick<ResumePoint, 'evaluationDue'>;
+export type SavedState = Pick<TrainingState, 'position' | 'unlogged'> &
+  Pick<ResumePoint, 'evaluationDue' | 'changedMix'>;
 
 /** Saves a checkpoint, then removes old ones. @returns its folder @throws disk_full and what else fileError knows */
 export function saveTraining(
@@ -95,7 +100,7 @@ export function saveTraining(
 function writeTraining(
   folder: string,
   { model, optimizer, data, tokenizer, dataKey }: TrainingParts,
-  { position, unlogged, evaluationDue }: SavedState,
+  { position, unlogged, evaluationDue, changedMix }: SavedState,
 ): ReturnType<typeof saveModelFolder> {
   const checksums = saveModelFolder(folder, model, tokenizer);
   const training = join(folder, 'training');
@@ -111,8 +116,8 @@ function writeTraining(
     arrays,
   );
   const steps = unlogged.map((each) => ({ ...each, expertCounts: each.expertCounts.map((n) => [...n]) }));
-  const due = evaluationDue ? { evaluationDue } : {};
-  const state = { ...position, data: data.state(), dataKey, ...due, unlogged: steps };
+  const rare = { ...(evaluationDue && { evaluationDue }), ...(changedMix && { changedMix }) };
+  const state = { ...position, data: data.state(), dataKey, ...rare, unlogged: steps };
   writeFileAtomic(join(training, 'state.json'), `${JSON.stringify(state)}\n`);
   return checksums;
 }
@@ -144,6 +149,11 @@ function readState(dir: string, path: string): z.infer<typeof stateSchema> {
       { cause },
     );
   }
+}
+
+/** Which data a checkpoint was trained on. @throws checkpoint_incomplete */
+export function dataKeyOf(dir: string): string {
+  return readState(dir, join(dir, 'training', 'state.json')).dataKey;
 }
 
 /** Fills model, optimizer and data from a checkpoint. @throws checkpoint_corrupt, checkpoint_mismatch, safetensors_invalid */

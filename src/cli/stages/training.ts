@@ -16,7 +16,8 @@ import { formatBytes, formatCount } from '../output.ts';
 import { requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { findResumePoint, type ResumePoint, restoreTraining, type TrainingParts } from './checkpoints.ts';
-import { bytesPerTokenOf, type TokenData } from './data.ts';
+import { bytesPerTokenOf, samplesOf, type TokenData } from './data.ts';
+import { RunMix } from './mix.ts';
 import { runCallbacks } from './training-callbacks.ts';
 
 const PEAK_MS = 150;
@@ -47,6 +48,14 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
     return { model: parts.model, step: resume.step, outcome: 'completed' };
   }
   describe(session, modelConfig, kernels, precision, resume);
+  const mix = new RunMix({
+    run,
+    train: config,
+    curriculum: recipe.data?.curriculum,
+    samples: samplesOf(data),
+    start: { step: resume?.step ?? 0, changedMix: resume?.changedMix ?? null },
+    log: session.log,
+  });
   const announceStop = () =>
     session.log('Stopping after this step with a checkpoint. Ctrl-C again ends at once.');
   session.context.interrupted.addEventListener('abort', announceStop, { once: true });
@@ -58,11 +67,12 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
         data: parts.data,
         optimizer: parts.optimizer,
         config,
-        callbacks: [runCallbacks(session, parts, data, evaluationDue)],
+        callbacks: [runCallbacks({ session, parts, data, mix, evaluationDue })],
         clock: () => performance.now() / 1000,
         signal: session.context.interrupted,
         peakFlops: kernels.measurePeakFlops(precision, PEAK_MS),
-        bytesPerToken: (phase) => bytesPerTokenOf(data, config, phase),
+        curriculum: mix.schedule,
+        bytesPerToken: (weights) => bytesPerTokenOf(data, weights),
         start: resume,
       });
       const outcome = await trainer.run();
