@@ -111,7 +111,6 @@ async function findPrepared(
   context: CliContext,
 ): Promise<{ tokenizer: Tokenizer; open: () => ProfiledData } | undefined> {
   if (!recipe.data || !recipe.tokenizer) return undefined;
-  const { phases } = requirePart(recipe, 'train');
   const log = () => undefined;
   const caller = { recipe, context, threads, log, reusableStage: aside };
   try {
@@ -120,7 +119,7 @@ async function findPrepared(
       Object.keys(recipe.data.domains).map((domain) => [domain, join(shardsDir, 'train', domain)]),
     );
     const { seed } = recipe;
-    const open = () => new StreamingDataset({ streams, phases, seed, endOfText: tokenizer.endOfTextId });
+    const open = () => new StreamingDataset({ streams, seed, endOfText: tokenizer.endOfTextId });
     return { tokenizer, open };
   } catch (error) {
     const isAbsent = error instanceof DabarexError && NOT_PREPARED.includes(error.code);
@@ -138,7 +137,7 @@ function aside<T>(_: string, work: (begin: () => void) => Promise<T>): Promise<T
 function randomData(vocabSize: number, seed: number): ProfiledData {
   const rng = new Rng(seed);
   return {
-    setPhase: () => undefined,
+    setMix: () => undefined,
     close: () => undefined,
     nextBatch(numSequences, sequenceLength) {
       const rows = Int32Array.from({ length: numSequences * sequenceLength }, (_, row) => row);

@@ -19,8 +19,8 @@ import { LogWindow } from './log-window.ts';
 export interface TrainingData {
   /** the next sequences of the run, B·T rows */
   nextBatch(numSequences: number, sequenceLength: number): TokenRows;
-  /** chooses the mix of domains of a phase for what follows */
-  setPhase(phase: number): void;
+  /** chooses the mix for what follows: relative weights of the domains, one left out has 0; never called without phases */
+  setMix(weights: Readonly<Record<string, number>>): void;
 }
 
 export interface TrainerOptions {
@@ -123,7 +123,8 @@ export class Trainer {
     const phase = phaseAt(this.options.config, this.position.progress);
     if (phase === this.phase) return;
     this.phase = phase;
-    this.options.data.setPhase(phase);
+    const { config, data } = this.options;
+    if (config.phases) data.setMix(config.phases[phase]!.weights);
     for (const callback of this.options.callbacks ?? []) await callback.phaseStarted?.(this.current, phase);
   }
 
