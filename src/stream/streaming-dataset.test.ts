@@ -1,12 +1,10 @@
 import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Batch } from './batch.ts';
 import { evaluationBatches } from './evaluation.ts';
 import { MdsWriter } from './mds-writer.ts';
-import { nextStream } from './mixture.ts';
 import { shuffledIndex } from './shuffle.ts';
 import { StreamingDataset } from './streaming-dataset.ts';
 
@@ -64,31 +62,14 @@ describe('shuffledIndex', () => {
   });
 });
 
-describe('nextStream', () => {
-  it('keeps every share within one draw at every moment', () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 1, maxLength: 8 }), (raw) => {
-        const sum = raw.reduce((a, b) => a + b, 0);
-        fc.pre(sum > 0);
-        const weights = raw.map((each) => each / sum);
-        const drawn = raw.map(() => 0);
-        for (let n = 1; n <= 500; n++) {
-          const next = nextStream(weights, drawn);
-          expect(weights[next]).toBeGreaterThan(0);
-          drawn[next]!++;
-          weights.forEach((weight, i) => {
-            expect(Math.abs(weight * n - drawn[i]!)).toBeLessThan(1 + 1e-9);
-          });
-        }
-      }),
-    );
-  });
-});
-
 describe('StreamingDataset', () => {
-  const phases = [{ weights: { a: 3, b: 1 } }, { weights: { a: 0, b: 1 } }];
-  const open = (streams: Record<string, string>, seed = 5) =>
-    new StreamingDataset({ streams, phases, seed, endOfText: END });
+  const early = { a: 3, b: 1 };
+  const late = { a: 0, b: 1 };
+  const open = (streams: Record<string, string>, seed = 5, rank = { index: 0, count: 1 }) => {
+    const data = new StreamingDataset({ streams, seed, endOfText: END, rank });
+    data.setMix(early);
+    return data;
+  };
 
   it('makes rows with targets, documents and positions', () => {
     const data = new StreamingDataset({ streams: { a: writeStream('a', 2, 100) }, seed: 1, endOfText: END });
@@ -106,7 +87,7 @@ describe('StreamingDataset', () => {
     data.close();
   });
 
-  it('keeps the shares of each phase and sees every sample once an epoch, in a new order', () => {
+  it('keeps the shares of each mix and sees every sample once an epoch, in a new order', () => {
     const data = open(makeStreams());
     const drawn = draw(data, 400, 8);
     const fromA = drawn.filter((token) => token < 1000);
@@ -114,7 +95,7 @@ describe('StreamingDataset', () => {
     const epochs = [0, 1, 2].map((epoch) => fromA.slice(37 * epoch, 37 * (epoch + 1)));
     for (const epoch of epochs) expect(new Set(epoch).size).toBe(37);
     expect(epochs[1]).not.toEqual(epochs[0]);
-    data.setPhase(1);
+    data.setMix(late);
     expect(draw(data, 20).every((token) => token >= 1000)).toBe(true);
     expect(data.drawnSamples).toEqual({ a: 300, b: 120 });
   });
@@ -126,21 +107,22 @@ describe('StreamingDataset', () => {
     expect(draw(open(streams, 6), 120)).not.toEqual(expected);
   });
 
-  it('resumes anywhere, in any phase, through JSON, to the same batches', () => {
+  it('resumes anywhere, in any mix, through JSON, to the same batches', () => {
     const streams = makeStreams();
     const whole = open(streams);
+    const mixAt = (i: number) => (i < 50 ? { a: 3 - i / 20, b: i / 20 } : late);
     for (let i = 0; i < 90; i++) {
-      if (i === 50) whole.setPhase(1);
+      if (i >= 20) whole.setMix(mixAt(i));
       const resumed = open(streams);
       resumed.restore(JSON.parse(JSON.stringify(whole.state())));
-      resumed.setPhase(i < 50 ? 0 : 1);
+      if (i >= 20) resumed.setMix(mixAt(i));
       expect(resumed.nextBatch(3, T)).toEqual(whole.nextBatch(3, T));
       expect(resumed.state()).toEqual(whole.state());
       resumed.close();
     }
   });
 
-  it('mixes by size where no phases are given', () => {
+  it('mixes by size where no mix is set', () => {
     const data = new StreamingDataset({ streams: makeStreams(), seed: 1, endOfText: END });
     draw(data, 87);
     expect(data.drawnSamples).toEqual({ a: 37, b: 50 });
@@ -158,23 +140,77 @@ describe('StreamingDataset', () => {
       { drawn: -1 },
       { drawn: 1.5 },
       { drawn: '3' },
-      { drawn: 1, drawnInPhase: 2 },
+      { drawn: 1, drawnInMix: 2 },
       { drawn: null },
+      { weight: 2 },
+      { carried: null },
     ]) {
-      const a = { ...state.streams.a!, ...place } as {
-        numSamples: number;
-        drawn: number;
-        drawnInPhase: number;
-      };
+      const a = { ...state.streams.a!, ...place } as (typeof state.streams)[string];
       const damaged = { ...state, streams: { ...state.streams, a } };
       expect(() => data.restore(damaged), JSON.stringify(place)).toThrow(/"a" was drawn/);
     }
+    const wrong = [{ a: 0 }, {}, { a: -1, b: 2 }, { a: Number.NaN }, { a: Number.POSITIVE_INFINITY }];
+    for (const mix of wrong as Record<string, number>[]) {
+      expect(() => data.setMix(mix), JSON.stringify(mix)).toThrow(code('config_invalid'));
+    }
     expect(data.state()).toEqual(state);
-    const zero = [{ weights: { a: 0 } }];
-    const make = (rest: object) => new StreamingDataset({ streams, seed: 1, endOfText: END, ...rest });
-    expect(() => make({ phases: zero })).toThrow(code('config_invalid'));
     const c = writeStream('c', 0, 0);
-    expect(() => make({ streams: { c }, phases: [{ weights: { c: 1 } }] })).toThrow(code('data_empty'));
+    const empty = new StreamingDataset({ streams: { c }, seed: 1, endOfText: END });
+    expect(() => empty.setMix({ c: 1 })).toThrow(code('data_empty'));
+    expect(() => empty.nextBatch(1, T)).toThrow(code('data_empty'));
+    const second = open(streams, 5, { index: 1, count: 2 });
+    expect(() => second.nextBatch(3, T)).toThrow(code('config_invalid'));
+  });
+
+  it('gives ranks parts of the same order, and any number of ranks continues it', () => {
+    const streams = makeStreams();
+    const expected = draw(open(streams), 96, 8);
+    for (const count of [1, 2, 4, 8]) {
+      let state = open(streams).state();
+      const global: number[] = [];
+      // Four batches on `count` ranks, then eight on one rank.
+      for (const [ranks, batches] of [
+        [count, 4],
+        [1, 8],
+      ] as const) {
+        const parts = Array.from({ length: ranks }, (_, index) => {
+          const data = open(streams, 5, { index, count: ranks });
+          data.restore(state);
+          const rows = Array.from({ length: batches }, () => firsts(data.nextBatch(8, T)));
+          return { rows, state: data.state() };
+        });
+        for (const part of parts) expect(part.state).toEqual(parts[0]!.state);
+        for (let batch = 0; batch < batches; batch++) {
+          for (let k = 0; k < 8; k++) global.push(parts[k % ranks]!.rows[batch]![Math.floor(k / ranks)]!);
+        }
+        state = JSON.parse(JSON.stringify(parts[0]!.state));
+      }
+      expect(global).toEqual(expected);
+    }
+  });
+
+  it('tells what comes next without moving, also of readers that are no folders', () => {
+    const samples = Array.from({ length: 10 }, (_, i) => ({ tokens: Int32Array.of(500 + i, 1, END, 3, 4) }));
+    let isClosed = false;
+    const reader = {
+      dir: 'memory',
+      numSamples: samples.length,
+      read: (index: number) => samples[index]!,
+      close: () => {
+        isClosed = true;
+      },
+    };
+    const options = { seed: 3, endOfText: END, rank: { index: 1, count: 2 } };
+    const data = new StreamingDataset({ streams: { m: reader, a: writeStream('a', 37, 100) }, ...options });
+    const before = data.state();
+    const places = data.peek(60);
+    expect(data.state()).toEqual(before);
+    const base = { m: 500, a: 100 } as Record<string, number>;
+    expect(places.map(({ stream, index }) => base[stream]! + index)).toEqual(
+      [20, 20, 20].flatMap((size) => firsts(data.nextBatch(size, T))),
+    );
+    data.close();
+    expect(isClosed).toBe(true);
   });
 
   it('stays where it was when a shard is cut short', () => {

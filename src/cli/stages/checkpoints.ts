@@ -17,7 +17,7 @@ import {
 } from '../../checkpoint/index.ts';
 import { readWeights, saveModelFolder, type Transformer } from '../../model/index.ts';
 import type { Optimizer } from '../../optim/index.ts';
-import type { StreamingDataset, StreamingState } from '../../stream/index.ts';
+import { type StreamingDataset, type StreamingState, streamingStateSchema } from '../../stream/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import type { Mix, Position, StepResult, TrainingState } from '../../train/index.ts';
 
@@ -32,18 +32,13 @@ export interface TrainingParts {
 }
 
 const finite = z.number();
-const count = z.number().int().nonnegative();
 
 const stateSchema = z.strictObject({
   step: z.number().int().nonnegative(),
   tokens: z.number().nonnegative(),
   trainingSeconds: z.number().nonnegative(),
   progress: z.number().min(0).max(1),
-  data: z.strictObject({
-    seed: z.number(),
-    phase: count,
-    streams: z.record(z.string(), z.strictObject({ numSamples: count, drawn: count, drawnInPhase: count })),
-  }),
+  data: streamingStateSchema,
   dataKey: z.string(),
   evaluationDue: z.boolean().default(false),
   changedMix: z.record(z.string(), z.number()).nullable().default(null),
@@ -54,7 +49,7 @@ const stateSchema = z.strictObject({
       gradNorm: finite,
       learningRate: finite,
       tokens: finite,
-      paddingRows: count.optional(),
+      paddingRows: finite.optional(),
       bytes: finite.nonnegative().default(0),
       seconds: finite,
       loaderSeconds: finite,

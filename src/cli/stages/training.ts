@@ -124,10 +124,11 @@ function createParts(
   );
   const stream = new StreamingDataset({
     streams,
-    phases: config.phases,
     seed: recipe.seed,
     endOfText: data.tokenizer.endOfTextId,
   });
+  // Now rather than when the phase begins.
+  for (const { weights } of recipe.data?.curriculum ?? []) stream.checkMix(weights);
   return { model, optimizer, data: stream, tokenizer: data.tokenizer, dataKey: data.manifest.key };
 }
 
