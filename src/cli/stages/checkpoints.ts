@@ -17,15 +17,21 @@ import {
 } from '../../checkpoint/index.ts';
 import { readWeights, saveModelFolder, type Transformer } from '../../model/index.ts';
 import type { Optimizer } from '../../optim/index.ts';
-import { type StreamingDataset, type StreamingState, streamingStateSchema } from '../../stream/index.ts';
+import { type StreamingState, streamingStateSchema } from '../../stream/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import type { Mix, Position, StepResult, TrainingState } from '../../train/index.ts';
+
+/** Of the data, a checkpoint needs where it stands. */
+export interface DataPosition {
+  state(): StreamingState;
+  restore(state: StreamingState): void;
+}
 
 /** Everything that training changes. */
 export interface TrainingParts {
   readonly model: Transformer;
   readonly optimizer: Optimizer;
-  readonly data: StreamingDataset;
+  readonly data: DataPosition;
   readonly tokenizer: Tokenizer;
   /** stands for the documents and the tokenizer behind `data` */
   readonly dataKey: string;

@@ -2,7 +2,7 @@
 import { codecOf, Engine } from '../../infer/index.ts';
 import { Generator } from '../../model/index.ts';
 import type { RunMetricsBody } from '../../runs/index.ts';
-import type { Callback, Metrics, TrainingState } from '../../train/index.ts';
+import type { Callback, Metrics, TrainConfig, TrainingState } from '../../train/index.ts';
 import { parseDuration } from '../../train/index.ts';
 import { formatShort } from '../output.ts';
 import { requirePart } from '../recipe.ts';
@@ -16,6 +16,8 @@ const SAMPLE_TOKENS = 64;
 
 export interface RunCallbackOptions {
   readonly session: RunSession;
+  /** without epochs: those are tokens */
+  readonly config: TrainConfig;
   readonly parts: TrainingParts;
   readonly data: TokenData;
   readonly mix: RunMix;
@@ -27,10 +29,10 @@ export interface RunCallbackOptions {
  * The one callback of a run. An evaluation that is interrupted leaves no line of metrics; the checkpoint says that it is due,
  * and the next call makes it first, so that the lines are those of a run that was never interrupted.
  */
-export function runCallbacks({ session, parts, data, mix, evaluationDue }: RunCallbackOptions): Callback {
+export function runCallbacks(options: RunCallbackOptions): Callback {
+  const { session, config, parts, data, mix, evaluationDue } = options;
   const { run, recipe } = session;
-  const config = requirePart(recipe, 'train');
-  const show = progressOf(session);
+  const show = progressOf(session, config);
   let note = '';
   let isDue = evaluationDue;
   const evaluate = async (state: TrainingState) => {
@@ -92,8 +94,7 @@ async function evaluateHeldOut(
 }
 
 /** Draws the bar: tokens where the run is measured in tokens or steps, else seconds. */
-function progressOf(session: RunSession): (state: TrainingState, note: string) => void {
-  const config = requirePart(session.recipe, 'train');
+function progressOf(session: RunSession, config: TrainConfig): (state: TrainingState, note: string) => void {
   const { unit, value } = parseDuration(config.duration);
   const tokensPerStep = config.batchSequences * config.sequenceLength;
   const total = unit === 's' ? value : unit === 'step' ? value * tokensPerStep : value;
