@@ -5,6 +5,8 @@ export interface SampleReader {
   /** where the samples are, for messages */
   readonly dir: string;
   readonly numSamples: number;
+  /** samples that are fetched together, in order; absent where any sample is as near as any other */
+  readonly shardSizes?: readonly number[];
   /** @param index 0 to numSamples - 1 */
   read(index: number): Record<string, unknown>;
   close(): void;

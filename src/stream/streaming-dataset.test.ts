@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Batch } from './batch.ts';
 import { evaluationBatches } from './evaluation.ts';
 import { MdsWriter } from './mds-writer.ts';
-import { shuffledIndex } from './shuffle.ts';
+import type { SampleReader } from './sample-reader.ts';
 import { StreamingDataset } from './streaming-dataset.ts';
 
 const T = 4;
@@ -30,37 +30,18 @@ function writeStream(name: string, numSamples: number, base: number): string {
   return join(dir, name);
 }
 
+/** Shards of equal size whose sample i begins with token base + i. */
+function memoryReader(numShards: number, shardSize: number, base: number): SampleReader {
+  const read = (index: number) => ({ tokens: Int32Array.of(base + index, 1, END, 3, 4) });
+  const shardSizes = new Array<number>(numShards).fill(shardSize);
+  return { dir: 'memory', numSamples: numShards * shardSize, shardSizes, read, close: () => undefined };
+}
+
 const makeStreams = () => ({ a: writeStream('a', 37, 100), b: writeStream('b', 50, 1000) });
 const firsts = (batch: Batch) =>
   Array.from({ length: batch.numSequences }, (_, b) => batch.tokens[b * batch.sequenceLength]!);
 const draw = (data: StreamingDataset, count: number, size = 1) =>
   Array.from({ length: count / size }, () => firsts(data.nextBatch(size, T))).flat();
-
-describe('shuffledIndex', () => {
-  it('is a permutation for any size, and another one for any other key', () => {
-    for (const n of [1, 2, 3, 10, 255, 256, 257, 3000]) {
-      const order = (key: object) =>
-        Array.from({ length: n }, (_, k) => shuffledIndex(k, n, { seed: 1, stream: 2, epoch: 3, ...key }));
-      expect(order({}).toSorted((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, k) => k));
-      if (n < 10) continue;
-      for (const other of [{ seed: 2 }, { stream: 3 }, { epoch: 4 }])
-        expect(order(other)).not.toEqual(order({}));
-    }
-  });
-
-  it('puts every sample at every place equally often', () => {
-    const n = 5;
-    const epochs = 1000;
-    const counts = new Array(n * n).fill(0);
-    for (let epoch = 0; epoch < epochs; epoch++) {
-      for (let k = 0; k < n; k++) counts[k * n + shuffledIndex(k, n, { seed: 7, stream: 0, epoch })]++;
-    }
-    const expected = epochs / n;
-    const chiSquare = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-    // 16 degrees of freedom: 39.25 is exceeded by chance once in a thousand, and the seed is fixed.
-    expect(chiSquare).toBeLessThan(39.25);
-  });
-});
 
 describe('StreamingDataset', () => {
   const early = { a: 3, b: 1 };
@@ -189,13 +170,55 @@ describe('StreamingDataset', () => {
     }
   });
 
+  it('gives each node the shards of its lanes alone, and every number of nodes the same batches', () => {
+    const make = (index: number, count: number, nodes: number) => {
+      const rank = { index, count, nodes };
+      const streams = { a: memoryReader(32, 4, 100), b: memoryReader(40, 3, 1000) };
+      const data = new StreamingDataset({
+        streams,
+        seed: 5,
+        endOfText: END,
+        canonicalNodes: 4,
+        blockSize: 8,
+        rank,
+      });
+      data.setMix(early);
+      return data;
+    };
+    const batchesOf = (count: number, nodes: number) => {
+      const ranks = Array.from({ length: count }, (_, index) => make(index, count, nodes));
+      return Array.from({ length: 6 }, () =>
+        ranks.flatMap((data) => firsts(data.nextBatch(8, T))).toSorted(),
+      );
+    };
+    const expected = batchesOf(1, 1);
+    for (const [count, nodes] of [
+      [2, 1],
+      [2, 2],
+      [4, 2],
+      [8, 4],
+    ] as const)
+      expect(batchesOf(count, nodes)).toEqual(expected);
+    const all = make(0, 1, 1).peekShards(480);
+    const perNode = [0, 1].map((node) => make(2 * node, 4, 2).peekShards(480));
+    expect(all.length).toBe(72);
+    // Lanes of 32 samples end with a shard of `a`; those of 30 with one of `b`.
+    expect(perNode.map((shards) => shards.length)).toEqual([36, 36]);
+    for (const [node, shards] of perNode.entries()) {
+      const places = make(2 * node + 1, 4, 2).peek(480);
+      const used = places.map(({ stream, index }) => ({
+        stream,
+        shard: Math.floor(index / (stream === 'a' ? 4 : 3)),
+      }));
+      for (const each of used) expect(shards).toContainEqual(each);
+    }
+  });
+
   it('tells what comes next without moving, also of readers that are no folders', () => {
-    const samples = Array.from({ length: 10 }, (_, i) => ({ tokens: Int32Array.of(500 + i, 1, END, 3, 4) }));
     let isClosed = false;
     const reader = {
-      dir: 'memory',
-      numSamples: samples.length,
-      read: (index: number) => samples[index]!,
+      ...memoryReader(2, 5, 500),
+      shardSizes: undefined,
       close: () => {
         isClosed = true;
       },

@@ -1,17 +1,20 @@
 /**
  * Endless training batches from several token data sets, one per domain, mixed by weights that may change before every
  * batch. Which sample comes next is a pure function of (seed, mixes and draws so far): each stream goes through its samples
- * in a new random order every epoch (shuffle.ts), and the streams take turns by their shares (mixture.ts). So the order does
- * not hang on the size of batches or the number of ranks, and a state of a few numbers resumes in the middle of an epoch,
- * without replay.
- * Limits: reads synchronously, from the page cache; orders are ours, not MosaicML's.
+ * in a new random order every epoch (order/sample-order.ts), and the streams take turns by their shares (mixture.ts). So the
+ * order does not hang on the size of batches or the number of ranks, and a state of a few numbers resumes in the middle of an
+ * epoch, without replay.
+ *
+ * Canonical nodes: sequence k of a run belongs to lane k mod canonicalNodes of its stream, and to node k mod nodes. So a node
+ * needs the shards of its lanes only; the streams take turns by rows of one sequence a lane.
+ * Limits: reads synchronously, from the page cache; MosaicML's orders are in mosaic/.
  */
 import { assert, DabarexError, streamOf } from '../base/index.ts';
 import { type Batch, emptyBatch, fillSequence, readTokens } from './batch.ts';
 import { MdsReader } from './mds-reader.ts';
 import { Mixture } from './mixture.ts';
+import { type NativeShuffle, SampleOrder } from './order/sample-order.ts';
 import type { SampleReader } from './sample-reader.ts';
-import { shuffledIndex } from './shuffle.ts';
 import { requireSameData, type StreamingState } from './streaming-state.ts';
 
 export interface StreamingDatasetOptions {
@@ -20,12 +23,28 @@ export interface StreamingDatasetOptions {
   readonly seed: number;
   /** token that ends a document */
   readonly endOfText: number;
-  /** which of the processes that train together this is: it gets every count-th sequence; default: the only one */
-  readonly rank?: { readonly index: number; readonly count: number };
+  /** which of the processes that train together this is; default: the only one */
+  readonly rank?: RankOf;
+  /** default `block`: see {@link SampleOrder} */
+  readonly shuffle?: NativeShuffle;
+  /** samples shuffled among themselves by `block`; default 262,144 */
+  readonly blockSize?: number;
+  /** parts of the data that nodes can read without needing the shards of another part; default 1 */
+  readonly canonicalNodes?: number;
+}
+
+/** A process among `count`, on `nodes` nodes with equally many each; it gets every count-th sequence. */
+export interface RankOf {
+  readonly index: number;
+  readonly count: number;
+  /** default 1 */
+  readonly nodes?: number;
 }
 
 /** Relative weights of the streams; one left out has 0. */
 export type Mix = Readonly<Record<string, number>>;
+
+export const DEFAULT_BLOCK_SIZE = 2 ** 18;
 
 /** One sample of a stream. */
 export interface SamplePlace {
@@ -33,36 +52,42 @@ export interface SamplePlace {
   readonly index: number;
 }
 
+/** One shard of a stream. */
+export interface ShardPlace {
+  readonly stream: string;
+  readonly shard: number;
+}
+
 interface Stream {
   readonly name: string;
-  readonly key: number;
   readonly reader: SampleReader;
+  readonly order: SampleOrder;
 }
 
 export class StreamingDataset {
   private readonly streams: readonly Stream[];
   private readonly seed: number;
   private readonly endOfText: number;
-  private readonly rank: { readonly index: number; readonly count: number };
+  private readonly rank: Required<RankOf>;
+  private readonly canonicalNodes: number;
   private readonly mixture: Mixture;
   private drawn: number[];
 
   /**
    * Starts with the streams mixed by their sizes. Close it to give the file handles back.
-   * @throws as {@link MdsReader}
+   * @throws config_invalid where a stream has fewer samples than there are canonical nodes; and as {@link MdsReader}
    */
-  constructor({ streams, seed, endOfText, rank = { index: 0, count: 1 } }: StreamingDatasetOptions) {
-    assert(rank.index >= 0 && rank.index < rank.count, `rank ${rank.index} of ${rank.count}`);
+  constructor(options: StreamingDatasetOptions) {
+    const { streams, seed, endOfText, canonicalNodes = 1 } = options;
+    const { index, count, nodes = 1 } = options.rank ?? { index: 0, count: 1 };
+    assert(index >= 0 && index < count && count % nodes === 0, `rank ${index} of ${count} on ${nodes} nodes`);
     this.seed = seed;
     this.endOfText = endOfText;
-    this.rank = rank;
+    this.rank = { index, count, nodes };
+    this.canonicalNodes = canonicalNodes;
     this.streams = Object.entries(streams)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, source]) => ({
-        name,
-        key: streamOf(name),
-        reader: typeof source === 'string' ? new MdsReader(source) : source,
-      }));
+      .map(([name, source]) => openStream(name, source, options));
     const sizes = this.streams.map(({ reader }) => reader.numSamples);
     const total = sizes.reduce((sum, size) => sum + size, 0);
     this.mixture = new Mixture(sizes.map((size) => (total > 0 ? size / total : 0)));
@@ -124,6 +149,21 @@ export class StreamingDataset {
     }));
   }
 
+  /**
+   * The shards this rank needs for the next sequences under the present mix, each stream's in the order of its blocks: what
+   * to fetch ahead. Cheap for any number of sequences.
+   * @param numSequences of all ranks together
+   */
+  peekShards(numSequences: number): ShardPlace[] {
+    const drawn = [...this.drawn];
+    this.takeTurns(numSequences, this.mixture.clone(), drawn, () => undefined);
+    return this.streams.flatMap(({ name, order }, i) =>
+      order
+        .shardsBetween(this.drawn[i]!, drawn[i]!, (lane) => this.isOwnLane(lane))
+        .map((shard) => ({ stream: name, shard })),
+    );
+  }
+
   /** Where all ranks stand; {@link restore} of it gives the same batches from here on, on any number of ranks. */
   state(): StreamingState {
     const places = this.mixture.state();
@@ -136,7 +176,7 @@ export class StreamingDataset {
         ...places[i]!,
       },
     ]);
-    return { seed: this.seed, streams: Object.fromEntries(streams) };
+    return { seed: this.seed, canonicalNodes: this.canonicalNodes, streams: Object.fromEntries(streams) };
   }
 
   /** Continues where `state` was taken. @throws checkpoint_mismatch where it is of other data or another seed, or no place in it */
@@ -156,7 +196,24 @@ export class StreamingDataset {
 
   /** Moves `mixture` and `drawn` by so many draws. @returns those of this rank */
   private draw(numSequences: number, mixture: Mixture, drawn: number[]) {
-    const { index: rank, count } = this.rank;
+    const own: { stream: Stream; index: number }[] = [];
+    const { index, count, nodes } = this.rank;
+    const perNode = count / nodes;
+    this.takeTurns(numSequences, mixture, drawn, (stream, draw, k) => {
+      const rank = (k % nodes) * perNode + (Math.floor(k / nodes) % perNode);
+      if (rank === index) own.push({ stream, index: stream.order.at(draw) });
+    });
+    return own;
+  }
+
+  /** Draws for all ranks: `visit` is told of each draw's stream, its number in that stream, and its place in the batch. */
+  private takeTurns(
+    numSequences: number,
+    mixture: Mixture,
+    drawn: number[],
+    visit: (stream: Stream, draw: number, k: number) => void,
+  ): void {
+    const { count } = this.rank;
     if (numSequences % count !== 0) {
       throw new DabarexError(
         'config_invalid',
@@ -164,18 +221,23 @@ export class StreamingDataset {
         { numSequences, ranks: count },
       );
     }
-    const own: { stream: Stream; index: number }[] = [];
+    // A row of one draw a lane is of one stream; a batch may have ended within it.
+    let current = drawn.findIndex((each) => each % this.canonicalNodes !== 0);
     for (let k = 0; k < numSequences; k++) {
-      const i = mixture.next();
-      if (i < 0) throw this.noSamples();
-      const stream = this.streams[i]!;
-      const place = drawn[i]!++;
-      if (k % count !== rank) continue;
-      const { numSamples } = stream.reader;
-      const key = { seed: this.seed, stream: stream.key, epoch: Math.floor(place / numSamples) };
-      own.push({ stream, index: shuffledIndex(place % numSamples, numSamples, key) });
+      const isWithinRow = current >= 0 && drawn[current]! % this.canonicalNodes !== 0;
+      if (!isWithinRow) current = mixture.next();
+      if (current < 0) throw emptyStream(this.streams[0]!);
+      visit(this.streams[current]!, drawn[current]!++, k);
     }
-    return own;
+  }
+
+  /** Whether sequences of the lane come to this rank's node. */
+  private isOwnLane(lane: number): boolean {
+    const { index, count, nodes } = this.rank;
+    const node = Math.floor((index * nodes) / count);
+    // Sequence k is of lane k mod lanes and node k mod nodes: they meet where both leave one rest by the common divisor.
+    const shared = commonDivisor(this.canonicalNodes, nodes);
+    return lane % shared === node % shared;
   }
 
   private normalised(mix: Mix): readonly number[] {
@@ -199,10 +261,26 @@ export class StreamingDataset {
     if (empty) throw emptyStream(empty);
     return own.map((weight) => weight / sum);
   }
+}
 
-  private noSamples(): DabarexError {
-    return emptyStream(this.streams[0]!);
-  }
+const VIRTUAL_SHARD = 256;
+
+function openStream(name: string, source: string | SampleReader, options: StreamingDatasetOptions): Stream {
+  const { seed, shuffle = 'block', blockSize = DEFAULT_BLOCK_SIZE, canonicalNodes: lanes = 1 } = options;
+  const reader = typeof source === 'string' ? new MdsReader(source) : source;
+  const shardSizes = reader.shardSizes ?? virtualShards(reader.numSamples);
+  const key = { seed, stream: streamOf(name) };
+  return { name, reader, order: new SampleOrder({ shuffle, blockSize, lanes, shardSizes, key }) };
+}
+
+/** Of a reader whose samples are all equally near. */
+function virtualShards(numSamples: number): number[] {
+  const count = Math.ceil(numSamples / VIRTUAL_SHARD);
+  return Array.from({ length: count }, (_, i) => Math.min(VIRTUAL_SHARD, numSamples - i * VIRTUAL_SHARD));
+}
+
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b);
 }
 
 function emptyStream({ name, reader }: Stream): DabarexError {

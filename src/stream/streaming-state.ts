@@ -7,6 +7,7 @@ const count = z.number().int().nonnegative();
 /** Of a checkpoint; {@link requireSameData} checks the rest. */
 export const streamingStateSchema = z.strictObject({
   seed: z.number(),
+  canonicalNodes: count.default(1),
   streams: z.record(
     z.string(),
     z.strictObject({
@@ -31,7 +32,7 @@ export function requireSameData(state: StreamingState, own: StreamingState): voi
   if (describe(own) !== describe(state)) {
     throw new DabarexError(
       'checkpoint_mismatch',
-      `The checkpoint's place in the data is of other data: [seed, streams] ${describe(state)}, here ${describe(own)}. ` +
+      `The checkpoint's place in the data is of other data: [seed, canonical nodes, streams] ${describe(state)}, here ${describe(own)}. ` +
         'Continue with the recipe and the data it was made with.',
     );
   }
@@ -50,7 +51,7 @@ export function requireSameData(state: StreamingState, own: StreamingState): voi
 
 function describe(state: StreamingState): string {
   const streams = Object.entries(state.streams ?? {}).map(([name, { numSamples }]) => [name, numSamples]);
-  return JSON.stringify([state.seed, streams]);
+  return JSON.stringify([state.seed, state.canonicalNodes, streams]);
 }
 
 function isCount(value: unknown): boolean {
