@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   'config_invalid',
   'config_unknown_key',
   'context_length_exceeded',
+  'curriculum_past_changed',
   'data_empty',
   'data_too_small',
   'disk_full',

@@ -1,4 +1,5 @@
 export { parseConfig } from './config.ts';
+export { type ErrorData, errorFromData, errorToData } from './error-data.ts';
 export { assert, DabarexError, ERROR_CODES, type ErrorCode, type ErrorFields } from './errors.ts';
 export { fileError } from './file-errors.ts';
 export { syncFolder, writeFileAtomic, writeFilePartsAtomic } from './files.ts';

@@ -8,6 +8,7 @@ import { createKernels, type Kernels, profiledKernels, resolvePrecision } from '
 import type { Tokenizer } from '../tokenizer/index.ts';
 import {
   type MachineLimits,
+  normalise,
   type ProfileReport,
   Profiler,
   reportProfile,
@@ -67,7 +68,11 @@ export async function profileRecipe(
     const model = new Transformer(modelConfig, kernels, { precision, trainable: true, seed: recipe.seed });
     const optimizer = createOptimizer(model.parameters, config.optimizer, kernels, precision);
     const clock = () => performance.now() / 1000;
-    await new Trainer({ model, optimizer, config, data, clock, signal: context.interrupted }).run();
+    const first = prepared && recipe.data?.curriculum?.[0];
+    const mix = first && normalise(first.weights);
+    const curriculum = mix && { phaseAt: () => 0, mixAt: () => mix };
+    const { interrupted: signal } = context;
+    await new Trainer({ model, optimizer, config, data, curriculum, clock, signal }).run();
   } finally {
     data.close();
   }
@@ -111,7 +116,6 @@ async function findPrepared(
   context: CliContext,
 ): Promise<{ tokenizer: Tokenizer; open: () => ProfiledData } | undefined> {
   if (!recipe.data || !recipe.tokenizer) return undefined;
-  const { phases } = requirePart(recipe, 'train');
   const log = () => undefined;
   const caller = { recipe, context, threads, log, reusableStage: aside };
   try {
@@ -120,7 +124,7 @@ async function findPrepared(
       Object.keys(recipe.data.domains).map((domain) => [domain, join(shardsDir, 'train', domain)]),
     );
     const { seed } = recipe;
-    const open = () => new StreamingDataset({ streams, phases, seed, endOfText: tokenizer.endOfTextId });
+    const open = () => new StreamingDataset({ streams, seed, endOfText: tokenizer.endOfTextId });
     return { tokenizer, open };
   } catch (error) {
     const isAbsent = error instanceof DabarexError && NOT_PREPARED.includes(error.code);
@@ -138,7 +142,6 @@ function aside<T>(_: string, work: (begin: () => void) => Promise<T>): Promise<T
 function randomData(vocabSize: number, seed: number): ProfiledData {
   const rng = new Rng(seed);
   return {
-    setPhase: () => undefined,
     close: () => undefined,
     nextBatch(numSequences, sequenceLength) {
       const rows = Int32Array.from({ length: numSequences * sequenceLength }, (_, row) => row);

@@ -10,6 +10,7 @@ export {
 } from './events.ts';
 export type { JsonLines } from './jsonl.ts';
 export { describeOwner, type LockAttempt, type LockOwner, tryLock } from './lock.ts';
+export { MixRequestReader, mixRequestPath, type RequestedWeights, writeMixRequest } from './mix-request.ts';
 export {
   isRunAlive,
   isRunName,

@@ -4,7 +4,7 @@
  * next document and counts like any other, as LLM Foundry trains.
  */
 import { DabarexError } from '../base/index.ts';
-import type { MdsReader } from './mds-reader.ts';
+import type { SampleReader } from './sample-reader.ts';
 
 /** All arrays have B·T entries. */
 export interface Batch {
@@ -47,8 +47,8 @@ export function fillSequence(batch: Batch, b: number, sample: Int32Array, endOfT
   }
 }
 
-/** Reads the tokens of a sample. @throws sequence_length_mismatch, shard_index_invalid, and as {@link MdsReader.read} */
-export function readTokens(reader: MdsReader, index: number, sequenceLength: number): Int32Array {
+/** Reads the tokens of a sample. @throws sequence_length_mismatch, shard_index_invalid, and what the reader throws */
+export function readTokens(reader: SampleReader, index: number, sequenceLength: number): Int32Array {
   const { tokens } = reader.read(index);
   if (!(tokens instanceof Int32Array)) {
     throw new DabarexError(

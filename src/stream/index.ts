@@ -1,7 +1,15 @@
 /** Token data on disk and its way into training: MDS shards, shuffled and mixed streams, batches. */
 export type { Batch } from './batch.ts';
 export { type EvaluationOptions, evaluationBatches } from './evaluation.ts';
-export { MdsReader, type MdsReaderOptions } from './mds-reader.ts';
+export { BatchLoader, type BatchLoaderOptions } from './loader/loader.ts';
+export { MdsReader, type MdsReaderOptions, type MdsShardFile } from './mds-reader.ts';
 export { isMdsDataset, MdsWriter, type MdsWriterOptions } from './mds-writer.ts';
 export type { NdArray, NdData, NdDtype } from './ndarray.ts';
-export { StreamingDataset, type StreamingDatasetOptions, type StreamingState } from './streaming-dataset.ts';
+export type { SampleReader } from './sample-reader.ts';
+export {
+  type Mix,
+  type SamplePlace,
+  StreamingDataset,
+  type StreamingDatasetOptions,
+} from './streaming-dataset.ts';
+export { type StreamingState, streamingStateSchema } from './streaming-state.ts';

@@ -13,8 +13,22 @@ import { openShard, type ShardBytes } from './shard-bytes.ts';
 export interface MdsReaderOptions {
   /** `hash` (default): digests are checked once per shard; `size`: only sizes and offsets */
   readonly verify?: 'hash' | 'size';
+  /**
+   * `present` (default): the sizes of all shard files are checked when the reader is made; `arriving`: only index.json must
+   * be there, and a shard's file is checked when the shard is first opened
+   */
+  readonly files?: 'present' | 'arriving';
   /** memory for unpacked shards and offset tables; default 256 MiB; the shard in use always stays */
   readonly cacheBytes?: number;
+}
+
+/** The file a shard is read from: the compressed one where there is one. */
+export interface MdsShardFile {
+  /** relative to the folder */
+  readonly basename: string;
+  readonly sizeBytes: number;
+  /** lower-case hex by name of the algorithm */
+  readonly hashes: Readonly<Record<string, string>>;
 }
 
 interface OpenShard {
@@ -41,9 +55,13 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
   private heldBytes = 0;
 
   /**
-   * @throws shard_index_invalid, shard_missing, shard_truncated (a file shorter than the index says), shard_corrupt (longer)
+   * @throws shard_index_invalid and, with files `present`, shard_missing, shard_truncated (a file shorter than the index says),
+   * shard_corrupt (longer)
    */
-  constructor(dir: string, { verify = 'hash', cacheBytes = 2 ** 28 }: MdsReaderOptions = {}) {
+  constructor(
+    dir: string,
+    { verify = 'hash', files = 'present', cacheBytes = 2 ** 28 }: MdsReaderOptions = {},
+  ) {
     this.dir = dir;
     this.shards = readMdsIndex(dir);
     this.verifyHash = verify === 'hash';
@@ -51,10 +69,14 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
     this.firstSample = new Float64Array(this.shards.length + 1);
     for (const [s, shard] of this.shards.entries()) {
       this.firstSample[s + 1] = this.firstSample[s]! + shard.samples;
-      const file = shard.zip_data ?? shard.raw_data;
-      checkFileSize(join(dir, file.basename), file.bytes);
+      if (files === 'present') this.checkFile(s);
     }
     this.numSamples = this.firstSample[this.shards.length]!;
+  }
+
+  /** Samples of each shard. */
+  get shardSizes(): number[] {
+    return this.shards.map((each) => each.samples);
   }
 
   /** Name and encoding of each column of the first shard; [] for an empty data set. */
@@ -65,12 +87,42 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
       : [];
   }
 
+  get numShards(): number {
+    return this.shards.length;
+  }
+
+  /** The shard that holds a sample. */
+  shardOf(index: number): number {
+    assert(Number.isInteger(index) && index >= 0 && index < this.numSamples, `sample ${index} out of range`);
+    let low = 0;
+    let high = this.shards.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.firstSample[middle]! <= index) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** The file that must be there before a sample of the shard is read. */
+  shardFile(shard: number): MdsShardFile {
+    const { zip_data, raw_data } = this.entry(shard);
+    const { basename, bytes, hashes } = zip_data ?? raw_data;
+    return { basename, sizeBytes: bytes, hashes };
+  }
+
+  /** Closes the file of a shard, which may go away now. Reading from the shard opens, and checks, it anew. */
+  forget(shard: number): void {
+    this.entry(shard);
+    this.verified.delete(shard);
+    this.closeShard(shard);
+  }
+
   /**
    * The sample with this number, in memory of its own.
    * @throws shard_missing, shard_truncated, shard_corrupt
    */
   read(index: number): Record<string, unknown> {
-    assert(Number.isInteger(index) && index >= 0 && index < this.numSamples, `sample ${index} out of range`);
     const number = this.shardOf(index);
     const shard = this.shard(number);
     const i = index - this.firstSample[number]!;
@@ -93,15 +145,15 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
     this.heldBytes = 0;
   }
 
-  private shardOf(index: number): number {
-    let low = 0;
-    let high = this.shards.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.firstSample[middle]! <= index) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+  private entry(shard: number): MdsShardEntry {
+    const entry = this.shards[shard];
+    assert(entry, `shard ${shard} out of range`);
+    return entry;
+  }
+
+  private checkFile(shard: number): void {
+    const { basename, sizeBytes } = this.shardFile(shard);
+    checkFileSize(join(this.dir, basename), sizeBytes);
   }
 
   private shard(number: number): OpenShard {
@@ -112,6 +164,7 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
       return known;
     }
     const entry = this.shards[number]!;
+    if (!this.verified.has(number)) this.checkFile(number);
     const bytes = openShard(this.dir, entry, this.verifyHash && !this.verified.has(number));
     try {
       const offsets = readOffsets(bytes, entry);
@@ -128,13 +181,19 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
   }
 
   private evict(): void {
-    for (const [number, shard] of this.open) {
+    for (const number of this.open.keys()) {
       const fits = this.open.size <= MAX_OPEN_SHARDS && this.heldBytes <= this.cacheBytes;
       if (fits || this.open.size === 1) return;
-      this.heldBytes -= shard.bytes.heldBytes + shard.offsets.byteLength;
-      shard.bytes.close();
-      this.open.delete(number);
+      this.closeShard(number);
     }
+  }
+
+  private closeShard(number: number): void {
+    const shard = this.open.get(number);
+    if (!shard) return;
+    this.heldBytes -= shard.bytes.heldBytes + shard.offsets.byteLength;
+    shard.bytes.close();
+    this.open.delete(number);
   }
 }
 

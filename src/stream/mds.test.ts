@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import {
+  copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -165,6 +167,47 @@ describe('MdsWriter', () => {
     expect(() => new MdsReader(dir)).toThrow(expect.objectContaining({ code: 'shard_index_invalid' }));
     second.finish();
     expect([...new MdsReader(dir)]).toEqual([{ n: 2 }]);
+  });
+});
+
+describe('MdsReader on a folder that fills', () => {
+  const code = (expected: string) => expect.objectContaining({ code: expected });
+
+  it('needs only the index at first, names the file of each sample, and lets files go again', () => {
+    const source = join(dir, 'source');
+    const writer = new MdsWriter({
+      dir: source,
+      columns: { text: 'str' },
+      sizeLimit: 400,
+      hashes: ['sha256'],
+    });
+    for (let i = 0; i < 40; i++) writer.write({ text: `sample ${i}` });
+    writer.finish();
+    const local = join(dir, 'local');
+    mkdirSync(local);
+    copyFileSync(join(source, 'index.json'), join(local, 'index.json'));
+    expect(() => new MdsReader(local)).toThrow(code('shard_missing'));
+
+    const reader = new MdsReader(local, { files: 'arriving' });
+    expect(reader.numSamples).toBe(40);
+    expect(() => reader.read(39)).toThrow(code('shard_missing'));
+    const shard = reader.shardOf(39);
+    expect(shard).toBe(reader.numShards - 1);
+    const { basename, sizeBytes, hashes } = reader.shardFile(shard);
+    const bytes = readFileSync(join(source, basename));
+    expect(sizeBytes).toBe(bytes.length);
+    expect(hashes).toEqual({ sha256: createHash('sha256').update(bytes).digest('hex') });
+    writeFileSync(join(local, basename), bytes.subarray(1));
+    expect(() => reader.read(39)).toThrow(code('shard_truncated'));
+    writeFileSync(join(local, basename), bytes);
+    expect(reader.read(39)).toEqual({ text: 'sample 39' });
+    reader.forget(shard);
+    rmSync(join(local, basename));
+    expect(() => reader.read(39)).toThrow(code('shard_missing'));
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(join(local, basename), bytes);
+    expect(() => reader.read(39)).toThrow(code('shard_corrupt'));
+    reader.close();
   });
 });
 

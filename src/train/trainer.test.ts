@@ -30,7 +30,6 @@ function setUp(duration: string) {
   });
   const optimizer = createOptimizer(model.parameters, config.optimizer, model.kernels, 'f32');
   const data = {
-    setPhase: () => undefined,
     nextBatch(numSequences: number) {
       const rows = Int32Array.from({ length: numSequences * LENGTH }, (_, r) => r);
       return {

@@ -12,7 +12,7 @@ import { examples } from '../help.ts';
 import { createProgressDisplay } from '../progress.ts';
 import { recipeSchema } from '../recipe.ts';
 import { positive, weightsOption } from '../sampling.ts';
-import { makeTokenData, requireTokenizerOf } from '../stages/data.ts';
+import { makeTokenData } from '../stages/data.ts';
 import { type Evaluation, evaluateDomains, evaluationTable } from '../stages/evaluation.ts';
 
 interface EvalOptions {
@@ -61,7 +61,7 @@ async function evaluate(name: string, options: EvalOptions, context: CliContext)
         log: progress.log,
         reusableStage: (_, work) => work(() => undefined),
       },
-      { baseDir: baseDirOf(path, context), onTokenizer: (file) => requireTokenizerOf(dir, file) },
+      { baseDir: baseDirOf(path, context), checkpoint: dir },
     );
     const { model } = loadModelFolder(dir, { threads, precision: 'auto', weights: options.weights });
     domains = await evaluateDomains(model, data, {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { type DomainReport, type PreparedCorpus, prepareCorpus } from '../../prepare/index.ts';
 import type { CliContext } from '../context.ts';
+import { corpusConfigOf } from '../data-config.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { examples } from '../help.ts';
 import { formatBytes, formatCount, formatTable } from '../output.ts';
@@ -39,7 +40,7 @@ export function prepareCommand(context: CliContext): Command {
 
 async function prepare(path: string, options: PrepareCommandOptions, context: CliContext): Promise<void> {
   const recipe = loadRecipe(path, options.set, context.cwd);
-  const config = requirePart(recipe, 'data');
+  const config = corpusConfigOf(requirePart(recipe, 'data'));
   const progress = createProgressDisplay(context.stderr, context.now);
   let corpus: PreparedCorpus;
   try {

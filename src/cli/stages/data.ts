@@ -1,5 +1,5 @@
 /** The stages before training: clean documents, the tokenizer, token shards. Each is reused when it is there already. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OnProgress, writeFileAtomic } from '../../base/index.ts';
 import { latestCheckpoint } from '../../checkpoint/index.ts';
@@ -11,13 +11,14 @@ import {
   trainCorpusTokenizer,
 } from '../../prepare/index.ts';
 import type { Stage } from '../../runs/index.ts';
-import type { Tokenizer } from '../../tokenizer/index.ts';
-import type { TrainConfig } from '../../train/index.ts';
+import { loadTokenizer, type Tokenizer } from '../../tokenizer/index.ts';
+import { Curriculum, type Mix } from '../../train/index.ts';
 import type { CliContext } from '../context.ts';
+import { corpusConfigOf } from '../data-config.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { type Recipe, requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
-import { otherDataError } from './checkpoints.ts';
+import { dataKeyOf, otherDataError } from './checkpoints.ts';
 
 export interface TokenData {
   readonly documentsDir: string;
@@ -45,19 +46,33 @@ export interface TokenDataOptions {
   readonly onlyFinished?: boolean;
   /** told of the tokenizer's file before the text is encoded with it */
   readonly onTokenizer?: (path: string) => void;
+  /** a checkpoint that the data must be that of: its tokenizer is taken */
+  readonly checkpoint?: string;
 }
 
-/** The data of a run, whose directory gets the tokenizer. @throws checkpoint_mismatch as {@link keepTokenizer} */
+/**
+ * The data of a run, whose directory gets the tokenizer. A run that has a checkpoint keeps its tokenizer: it was learned in
+ * the proportions of the curriculum, of which phases to come may have changed since.
+ * @throws checkpoint_mismatch as {@link makeTokenData}
+ */
 export function prepareTokenData(session: RunSession): Promise<TokenData> {
-  return makeTokenData(session, { onTokenizer: (path) => keepTokenizer(session.run.path, path) });
+  const { path } = session.run;
+  const onTokenizer = (file: string) => writeFileAtomic(join(path, 'tokenizer.json'), readFileSync(file));
+  return makeTokenData(session, { onTokenizer, checkpoint: latestCheckpoint(path)?.dir });
 }
 
-/** Documents, tokenizer and shards of a recipe, from the cache or made into it. */
+/**
+ * Documents, tokenizer and shards of a recipe, from the cache or made into it.
+ * @throws checkpoint_mismatch where they are not those that `options.checkpoint` was trained on
+ */
 export async function makeTokenData(caller: DataCaller, options: TokenDataOptions = {}): Promise<TokenData> {
   const { recipe, context, threads } = caller;
   const { sequenceLength } = requirePart(recipe, 'train');
   const documentsDir = await makeDocuments(caller, options);
-  const { tokenizer, path } = await makeTokenizer(caller, documentsDir, options);
+  const { checkpoint } = options;
+  const { tokenizer, path } = checkpoint
+    ? tokenizerOf(checkpoint)
+    : await makeTokenizer(caller, documentsDir, options);
   context.interrupted.throwIfAborted();
   options.onTokenizer?.(path);
   const { shardsDir, manifest } = await caller.reusableStage('shards', (onBegin) =>
@@ -69,6 +84,9 @@ export async function makeTokenData(caller: DataCaller, options: TokenDataOption
       outDir: join(dataDirOf(context), 'shards'),
       threads,
       onBegin,
+      onKey: (key) => {
+        if (checkpoint && key !== dataKeyOf(checkpoint)) throw otherDataError(checkpoint);
+      },
     }),
   );
   return { documentsDir, tokenizer, shardsDir, manifest };
@@ -78,7 +96,7 @@ export async function makeTokenData(caller: DataCaller, options: TokenDataOption
 async function makeDocuments(caller: DataCaller, options: TokenDataOptions): Promise<string> {
   const { recipe, context } = caller;
   const { documentsDir } = await caller.reusableStage('prepare', (onBegin) =>
-    prepareCorpus(requirePart(recipe, 'data'), {
+    prepareCorpus(corpusConfigOf(requirePart(recipe, 'data')), {
       ...stageOptions(caller, options),
       dir: dataDirOf(context),
       cacheDir: sourcesDirOf(context),
@@ -98,7 +116,7 @@ function makeTokenizer(caller: DataCaller, documentsDir: string, options: TokenD
       ...stageOptions(caller, options),
       documentsDir,
       outDir: join(dataDirOf(context), 'tokenizers'),
-      weights: recipe.train && mixOf(recipe.train),
+      weights: mixOf(recipe),
       onBegin,
     }),
   );
@@ -115,47 +133,30 @@ function stageOptions(caller: DataCaller, { onlyFinished }: TokenDataOptions) {
   return { byKey: true, onlyFinished, signal: context.interrupted, onProgress, warn };
 }
 
-/** The shares of the domains over a whole run, which sum to 1; undefined without phases: domains count by their size. */
-export function mixOf({ phases }: Pick<TrainConfig, 'phases'>): Record<string, number> | undefined {
-  if (!phases) return undefined;
-  const mix: Record<string, number> = {};
-  for (const { fraction, weights } of phases) {
-    const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
-    for (const [name, weight] of Object.entries(weights)) {
-      mix[name] = (mix[name] ?? 0) + (fraction * weight) / total;
-    }
-  }
-  return mix;
+/** The shares of the domains over a whole run, which sum to 1; undefined without a curriculum: domains count by their size. */
+export function mixOf({ data, train }: Pick<Recipe, 'data' | 'train'>): Mix | undefined {
+  return data?.curriculum && train && new Curriculum(data.curriculum, train).meanMix();
 }
 
-/**
- * Puts the tokenizer into the run directory.
- * @throws checkpoint_mismatch where the run has checkpoints made with another, because its sources have changed
- */
-function keepTokenizer(runDir: string, path: string): void {
-  const target = join(runDir, 'tokenizer.json');
-  const bytes = readFileSync(path);
-  if (existsSync(target) && readFileSync(target).equals(bytes)) return;
-  const checkpoint = latestCheckpoint(runDir);
-  if (checkpoint) requireTokenizerOf(checkpoint.dir, path);
-  writeFileAtomic(target, bytes);
-}
-
-/** @throws checkpoint_mismatch where the model in `dir` was not made with the tokenizer at `path` */
-export function requireTokenizerOf(dir: string, path: string): void {
-  if (!readFileSync(join(dir, 'tokenizer.json')).equals(readFileSync(path))) throw otherDataError(dir);
-}
-
-/** Bytes of text a training token stands for in a phase: domains by their weights in it, or by size without phases. */
-export function bytesPerTokenOf(data: TokenData, { phases }: TrainConfig, phase: number): number {
+/** domain -> training samples */
+export function samplesOf(data: TokenData): Record<string, number> {
   const domains = Object.entries(data.manifest.domains);
-  const weightOf = (name: string, tokens: number) => (phases ? (phases[phase]?.weights[name] ?? 0) : tokens);
+  return Object.fromEntries(domains.map(([name, { train }]) => [name, train.samples]));
+}
+
+function tokenizerOf(checkpoint: string): Pick<TrainedTokenizer, 'tokenizer' | 'path'> {
+  const path = join(checkpoint, 'tokenizer.json');
+  return { tokenizer: loadTokenizer(path), path };
+}
+
+/** Bytes of text a training token stands for in a mix. */
+export function bytesPerTokenOf(data: TokenData, mix: Mix = samplesOf(data)): number {
   let total = 0;
   let bytes = 0;
-  for (const [name, { train: split }] of domains) {
-    const weight = weightOf(name, split.tokens);
+  for (const [name, { train }] of Object.entries(data.manifest.domains)) {
+    const weight = mix[name] ?? 0;
     total += weight;
-    bytes += weight * split.bytesPerToken;
+    bytes += weight * train.bytesPerToken;
   }
   return bytes / total;
 }
