@@ -11,12 +11,15 @@ export interface Document {
   /** the file within the source */
   readonly path: string;
   readonly text: string;
+  /** what stages found out about the text: scores, the language */
+  readonly notes?: Readonly<Record<string, number | string>>;
 }
 
 /** A document with its id. */
 export function identified(document: Omit<Document, 'id'>): Document {
   const id = createHash('sha256').update(document.text).digest('hex').slice(0, 32);
-  return { id, source: document.source, path: document.path, text: document.text };
+  const { source, path, text, notes } = document;
+  return notes === undefined ? { id, source, path, text } : { id, source, path, text, notes };
 }
 
 /** The lines of a document file, about 1 MB a part. */
