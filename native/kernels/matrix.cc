@@ -49,14 +49,21 @@ Split split_work(int64_t blocks, int64_t panels) {
   return split;
 }
 
-// Rows of one block times some panels of one group's weights.
+// Rows of one block times some panels of one group's weights. While many tiles meet one panel, a share of the next is sent for
+// at each, to be in the second-level cache in time.
 template <typename P, int RowStep>
 void multiply_block(float* c, const float* tile_a, int64_t row_step, const float* panels_b, int64_t panel_stride, int64_t rows,
                     int64_t columns, int64_t depth, int64_t ldc, bool add) {
-  for (int64_t j = 0; j < columns; j += kPanel, panels_b += panel_stride)
-    for (int64_t r = 0; r < rows; r += kTile)
+  const int64_t tiles = ceil_div(rows, kTile), share = tiles > 4 ? ceil_div(depth, tiles) * kPanel : 0;
+  for (int64_t j = 0; j < columns; j += kPanel, panels_b += panel_stride) {
+    const float* next = panels_b + panel_stride;
+    const int64_t fetched = j + kPanel < columns ? share : 0;
+    for (int64_t r = 0; r < rows; r += kTile, next += fetched) {
+      for (int64_t i = 0; i < fetched; i += 16) __builtin_prefetch(next + i, 0, 2);
       micro_kernel<P, RowStep, 1>(min64(kTile, rows - r), columns - j)(depth, tile_a + r * row_step, panels_b,
                                                                       c + r * ldc + j, ldc, add, min64(kPanel, columns - j), row_step);
+    }
+  }
 }
 
 // Small tiles of floats are read where they stand; taller ones and rounded operands are copied block by block first.
