@@ -20,6 +20,7 @@ export type {
   ObjectStore,
   RequestOptions,
 } from './object-store.ts';
+export type { RemoteOptions } from './open-remote.ts';
 export { openStore, type StoreOptions } from './open-store.ts';
 export type { RemoteLimits } from './remote-store.ts';
 export type { RetryPolicy } from './retry.ts';

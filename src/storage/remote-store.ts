@@ -148,6 +148,7 @@ export class RemoteStore implements ObjectStore {
       return result;
     } catch (error) {
       const why = guard.explain(error);
+      guard.cancel();
       const failure = why instanceof StoreFailure ? why : (this.transport.failureOf(why) ?? why);
       if (failure instanceof StoreFailure && failure.kind === 'throttled') {
         grant.throttled(failure.detail.retryAfterMs);

@@ -41,6 +41,11 @@ export class StallGuard {
     this.stopped.abort();
   }
 
+  /** The request has failed: what may still come of it is not wanted. */
+  cancel(): void {
+    if (!this.signal.aborted) this.controller.abort();
+  }
+
   /** The reason the guard ended the request for, where it did; otherwise `error`. */
   explain(error: unknown): unknown {
     return this.signal.aborted ? this.signal.reason : error;

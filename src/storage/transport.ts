@@ -95,19 +95,19 @@ export function rangeHeader(range: ByteRange): string {
 
 /** The parts of a stream, which is ended when the signal is aborted or its reader stops. */
 export function partsOf(stream: Readable, signal: AbortSignal): AsyncIterable<Uint8Array> {
-  // It may fail while its reader does something else; the reader is told when it comes back.
-  stream.on('error', () => undefined);
-  return readParts(stream, signal);
-}
-
-async function* readParts(stream: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const onAbort = () => stream.destroy(signal.reason);
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });
+  // It may fail while its reader does something else, who is told when it comes back.
+  stream.on('error', () => undefined);
+  stream.on('close', () => signal.removeEventListener('abort', onAbort));
+  return readParts(stream);
+}
+
+async function* readParts(stream: Readable): AsyncGenerator<Uint8Array> {
   try {
     for await (const part of stream) yield part as Uint8Array;
   } finally {
-    signal.removeEventListener('abort', onAbort);
     stream.destroy();
   }
 }

@@ -160,6 +160,10 @@ export class S3Server {
     const objects = this.buckets.get(call.bucket);
     const query = call.url.searchParams;
     const { method } = request;
+    if (method === 'PUT' && call.key === '') {
+      this.buckets.set(call.bucket, objects ?? new Map());
+      return void response.writeHead(200).end();
+    }
     if (!objects) throw new S3Error('NoSuchBucket');
     if (call.key === '' && method === 'GET') return this.list(response, call, objects);
     if (method === 'GET' || method === 'HEAD') return this.get(request, response, call, objects);
