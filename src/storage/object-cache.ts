@@ -60,8 +60,6 @@ export interface CacheStats {
   readonly evictions: number;
 }
 
-/** A download that does not have the right digest is fetched once more. */
-const MAX_FETCHES = 2;
 const MAX_POLL_MS = 200;
 const ROOM_TIMEOUT_MS = 60_000;
 /** how long whoever uses an old version is given to release it */
@@ -196,7 +194,7 @@ export class ObjectCache {
     }
     if (isWanted(record, request)) return record;
     if (request.sizeBytes !== undefined && request.sizeBytes !== record.sizeBytes) return undefined;
-    if (await this.wrongDigest(place.path, request)) return undefined;
+    if (await this.doubtOf(place.path, { sizeBytes: record.sizeBytes }, request)) return undefined;
     const confirmed = { ...record, hashes: { ...record.hashes, ...request.hashes } };
     writeRecord(place, confirmed);
     return confirmed;
@@ -217,22 +215,38 @@ export class ObjectCache {
     }
   }
 
+  /** What arrives wrong is fetched once more, in one piece: there are stores that answer ranges with other bytes. */
   private async download(store: ObjectStore, place: CachePlace, request: Obtaining): Promise<CacheRecord> {
-    for (let fetches = 1; ; fetches++) {
-      const stat = await this.downloadIntoRoom(store, place, request);
-      this.counts.downloads++;
-      this.counts.downloadedBytes += stat.sizeBytes;
-      const wrong = await this.wrongDigest(place.partial, request);
-      if (!wrong) return publish(place, stat, request);
-      removeDownload(place.partial);
-      if (fetches === MAX_FETCHES) throw corrupt(store, place, wrong);
+    const stat = await this.downloadIntoRoom(store, place, request, false);
+    const doubt = await this.doubtOf(place.partial, stat, request);
+    if (!doubt) return publish(place, stat, request);
+    removeDownload(place.partial);
+    const again = await this.downloadIntoRoom(store, place, request, true);
+    const wrong = await this.doubtOf(place.partial, again, request);
+    // Not every store's ETag is what it looks like: bytes that came twice are what it has.
+    if (!wrong || (wrong.isByEtag && wrong.found === doubt.found)) return publish(place, again, request);
+    removeDownload(place.partial);
+    throw corrupt(store, place, wrong);
+  }
+
+  /** What speaks against the file: a digest of the index, or where that has none that can be checked, the store's own. */
+  private async doubtOf(path: string, { md5 }: ObjectStat, request: Obtaining): Promise<Doubt | undefined> {
+    let isChecked = false;
+    for (const [algorithm, expected] of Object.entries(request.hashes ?? {})) {
+      const found = await this.digest(path, algorithm, request.signal);
+      isChecked ||= found !== undefined;
+      if (found !== undefined && found !== expected.toLowerCase()) return { algorithm, expected, found };
     }
+    if (isChecked || md5 === undefined) return undefined;
+    const found = await cryptoDigest(path, 'md5', request.signal);
+    return found === md5 ? undefined : { algorithm: 'md5', expected: md5, found: found!, isByEtag: true };
   }
 
   private async downloadIntoRoom(
     store: ObjectStore,
     place: CachePlace,
     { sizeBytes, signal }: Obtaining,
+    isWhole: boolean,
   ): Promise<ObjectStat> {
     const limits = { ...DEFAULT_DOWNLOAD, ...this.options.download };
     const { key, partial: path } = place;
@@ -240,7 +254,10 @@ export class ObjectCache {
     const giveUpAt = this.clock.now() + (this.options.roomTimeoutMs ?? ROOM_TIMEOUT_MS);
     for (;;) {
       try {
-        return await downloadObject({ store, key, path, limits, sizeBytes, signal, sized });
+        const stat = await downloadObject({ store, key, path, limits, sizeBytes, isWhole, signal, sized });
+        this.counts.downloads++;
+        this.counts.downloadedBytes += stat.sizeBytes;
+        return stat;
       } catch (error) {
         const isFull = error instanceof DabarexError && error.code === 'disk_full';
         if (isFull || error instanceof NoRoom || !isContinuable(path)) removeDownload(path);
@@ -291,18 +308,14 @@ export class ObjectCache {
       { key, sizeBytes, limitBytes },
     );
   }
+}
 
-  /** The algorithm whose digest of the file is not the one wanted, and both. */
-  private async wrongDigest(
-    path: string,
-    { hashes = {}, signal }: Obtaining,
-  ): Promise<{ algorithm: string; expected: string; found: string } | undefined> {
-    for (const [algorithm, expected] of Object.entries(hashes)) {
-      const found = await this.digest(path, algorithm, signal);
-      if (found !== undefined && found !== expected.toLowerCase()) return { algorithm, expected, found };
-    }
-    return undefined;
-  }
+/** A digest that is not the one expected. */
+interface Doubt {
+  readonly algorithm: string;
+  readonly expected: string;
+  readonly found: string;
+  readonly isByEtag?: boolean;
 }
 
 type Obtaining = CacheRequest & { readonly signal: AbortSignal };
@@ -363,11 +376,11 @@ async function localObject(
 function corrupt(
   store: ObjectStore,
   { key }: CachePlace,
-  { algorithm, expected, found }: { algorithm: string; expected: string; found: string },
+  { algorithm, expected, found, isByEtag }: Doubt,
 ): DabarexError {
   return new DabarexError(
     'object_corrupt',
-    `${store.url}/${key} has the ${algorithm} ${found}, its index says ${expected}; it was fetched ${MAX_FETCHES} times. Upload it again, or the index that belongs to it.`,
+    `${store.url}/${key} has the ${algorithm} ${found}, its ${isByEtag ? 'ETag' : 'index'} says ${expected}; it was fetched twice. Upload it again, or the index that belongs to it.`,
     { url: store.url, key, algorithm, expected, found },
   );
 }

@@ -23,6 +23,8 @@ export interface ObjectDownload {
   /** the file, which is no one else's; left with its journal when the download ends early */
   readonly path: string;
   readonly limits: DownloadLimits;
+  /** one stream and nothing taken over: for a store whose ranges are not to be trusted */
+  readonly isWhole?: boolean;
   /** what the index says. @throws object_corrupt where the object has another size */
   readonly sizeBytes?: number;
   readonly signal?: AbortSignal;
@@ -66,11 +68,12 @@ export function finishDownload(path: string): void {
 }
 
 async function downloadVersion(download: ObjectDownload): Promise<ObjectStat> {
-  const begun = readJournal(download.path);
+  const begun = download.isWhole ? undefined : readJournal(download.path);
   if (!begun) removeDownload(download.path);
   const file = await open(download.path, begun ? 'r+' : 'w');
   try {
-    const stat = begun ? await continued(download, file, begun) : await fromStart(download, file);
+    const fresh = download.isWhole ? whole : fromStart;
+    const stat = begun ? await continued(download, file, begun) : await fresh(download, file);
     await file.sync();
     return stat;
   } finally {
@@ -122,7 +125,7 @@ async function continued(download: ObjectDownload, file: FileHandle, begun: Jour
   }
 }
 
-/** From a server without ranges: one stream, no journal. */
+/** One stream, no journal. */
 async function whole(download: ObjectDownload, file: FileHandle): Promise<ObjectStat> {
   const { store, key, signal } = download;
   const sink = {
@@ -163,7 +166,8 @@ class Parts {
   }
 
   stat(): ObjectStat {
-    return { sizeBytes: this.header.sizeBytes, etag: this.header.etag };
+    const { sizeBytes, etag, md5 } = this.header;
+    return { sizeBytes, etag, md5 };
   }
 
   async begin(header: JournalHeader): Promise<void> {

@@ -5,6 +5,8 @@ export interface ObjectStat {
   readonly sizeBytes: number;
   /** changes when the content does; undefined where the store does not tell */
   readonly etag?: string;
+  /** hexadecimal, where the store says it */
+  readonly md5?: string;
 }
 
 /** Bytes `start` to `end` of an object; `end` is not among them. */

@@ -170,6 +170,7 @@ class Reading {
   private position: number;
   private opened = false;
   private sizeBytes?: number;
+  private md5?: string;
 
   constructor(sink: ObjectSink, { range, etag }: ReadOptions) {
     this.sink = sink;
@@ -179,7 +180,7 @@ class Reading {
   }
 
   stat(): ObjectStat {
-    return { sizeBytes: this.sizeBytes ?? this.position, etag: this.etag };
+    return { sizeBytes: this.sizeBytes ?? this.position, etag: this.etag, md5: this.md5 };
   }
 
   async continueWith(get: Get, guard: StallGuard, progressed: Progressed): Promise<void> {
@@ -190,7 +191,9 @@ class Reading {
     this.checkVersion(body.etag, body.sizeBytes);
     if (!this.opened) {
       this.opened = true;
-      await this.sink.opened?.({ sizeBytes: body.sizeBytes ?? -1, etag: body.etag }, body.isRanged);
+      this.md5 = body.md5;
+      const { sizeBytes = -1, etag, md5 } = body;
+      await this.sink.opened?.({ sizeBytes, etag, md5 }, body.isRanged);
     }
     const stopAt = Math.min(end, body.sizeBytes ?? Number.POSITIVE_INFINITY);
     let at = body.start;

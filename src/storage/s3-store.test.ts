@@ -33,6 +33,7 @@ describe('an S3 store', () => {
     expect(await store.stat('a/1.bin')).toEqual({
       sizeBytes: 300_000,
       etag: server.object('set/a/1.bin')!.etag,
+      md5: createHash('md5').update(body).digest('hex'),
     });
     expect(Buffer.from(await store.read('a/1.bin')).equals(body)).toBe(true);
     const part = await store.read('a/1.bin', { range: { start: 1000, end: 1010 } });

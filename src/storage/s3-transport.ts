@@ -70,7 +70,7 @@ export class S3Transport implements Transport {
 
   async head(key: string, abortSignal: AbortSignal): Promise<ObjectStat> {
     const answer = await this.client.send(new HeadObjectCommand(this.named(key)), { abortSignal });
-    return { sizeBytes: answer.ContentLength ?? 0, etag: answer.ETag };
+    return { sizeBytes: answer.ContentLength ?? 0, etag: answer.ETag, md5: md5Of(answer) };
   }
 
   async get(
@@ -86,7 +86,7 @@ export class S3Transport implements Transport {
     const body = answer.Body as Readable;
     try {
       const place = placeOf({ status: contentRange ? 206 : 200, contentLength, contentRange }, range);
-      return { ...place, etag: ETag, parts: partsOf(body, abortSignal) };
+      return { ...place, etag: ETag, md5: md5Of(answer), parts: partsOf(body, abortSignal) };
     } catch (error) {
       body.destroy();
       throw error;
@@ -187,6 +187,17 @@ function clientConfig(options: S3Options, maxSockets: number): S3ClientConfig {
     ...(isAnonymous && { signer: { sign: async (request) => request } }),
     credentials: isAnonymous ? { accessKeyId: 'anonymous', secretAccessKey: 'anonymous' } : credentials,
   };
+}
+
+/** The ETag of what was uploaded in one piece is its MD5, unless it is encrypted with keys of the user's. */
+function md5Of(answer: {
+  ETag?: string;
+  ServerSideEncryption?: string;
+  SSECustomerAlgorithm?: string;
+}): string | undefined {
+  const { ETag = '', ServerSideEncryption: encryption = 'AES256', SSECustomerAlgorithm } = answer;
+  const isPlain = encryption === 'AES256' && SSECustomerAlgorithm === undefined;
+  return isPlain ? /^"([0-9a-f]{32})"$/.exec(ETag)?.[1] : undefined;
 }
 
 interface SdkError extends Error {

@@ -10,6 +10,8 @@ export interface ObjectBody {
   /** of the whole object; undefined where the server does not tell */
   readonly sizeBytes?: number;
   readonly etag?: string;
+  /** of the whole object */
+  readonly md5?: string;
   /** false where a range was asked for and the whole object comes */
   readonly isRanged: boolean;
   readonly parts: AsyncIterable<Uint8Array>;
