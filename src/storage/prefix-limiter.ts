@@ -16,6 +16,7 @@ const RECOVERY_S = 15;
 const DROP_AT = 2;
 /** over which the rate of an unlimited prefix is measured */
 const WINDOW_MS = 1000;
+const MIN_WINDOW_MS = 100;
 
 /** One request that may be sent. */
 export interface Grant {
@@ -51,6 +52,11 @@ export class PrefixLimiter {
     return (
       this.prefixes.get(key.slice(0, key.lastIndexOf('/') + 1))?.ratePerSecond ?? Number.POSITIVE_INFINITY
     );
+  }
+
+  /** Prefixes that are remembered. */
+  get size(): number {
+    return this.prefixes.size;
   }
 
   /** Keeps the map from growing with the number of folders: what is unlimited and quiet says nothing. */
@@ -126,7 +132,9 @@ class Prefix {
 
   private lower(): void {
     const now = this.clock.now();
-    const measured = this.sentAt.filter((at) => at > now - WINDOW_MS).length / (WINDOW_MS / 1000);
+    const recent = this.sentAt.filter((at) => at > now - WINDOW_MS);
+    // A burst that was throttled at once tells its rate, too.
+    const measured = (1000 * recent.length) / Math.max(MIN_WINDOW_MS, now - (recent[0] ?? now));
     this.reached = Math.min(this.ratePerSecond, Math.max(measured, MIN_REACHED));
     this.ratePerSecond = Math.max(MIN_PER_SECOND, this.reached / 2);
     this.decreasedAt = now;
