@@ -7,12 +7,11 @@ export { BatchLoader, type BatchLoaderOptions } from './loader/loader.ts';
 export { type MergedIndex, mergeMdsIndexes } from './mds-merge.ts';
 export { MdsReader, type MdsReaderOptions, type MdsShardFile } from './mds-reader.ts';
 export { isMdsDataset, MdsWriter, type MdsWriterOptions } from './mds-writer.ts';
+export { isMosaicOrder, type StreamConfig, streamConfigSchema } from './mosaic/config.ts';
+export { MosaicDataset, type MosaicDatasetOptions } from './mosaic/mosaic-dataset.ts';
+export { type MosaicState, mosaicStateSchema } from './mosaic/mosaic-state.ts';
 export type { NdArray, NdData, NdDtype } from './ndarray.ts';
+export type { Mix, RankOf, SamplePlace, ShardPlace } from './places.ts';
 export type { SampleReader } from './sample-reader.ts';
-export {
-  type Mix,
-  type SamplePlace,
-  StreamingDataset,
-  type StreamingDatasetOptions,
-} from './streaming-dataset.ts';
+export { StreamingDataset, type StreamingDatasetOptions } from './streaming-dataset.ts';
 export { type StreamingState, streamingStateSchema } from './streaming-state.ts';

@@ -14,6 +14,7 @@ import { type Batch, emptyBatch, fillSequence, readTokens } from './batch.ts';
 import { MdsReader } from './mds-reader.ts';
 import { Mixture } from './mixture.ts';
 import { type NativeShuffle, SampleOrder } from './order/sample-order.ts';
+import type { Mix, RankOf, SamplePlace, ShardPlace } from './places.ts';
 import type { SampleReader } from './sample-reader.ts';
 import { requireSameData, type StreamingState } from './streaming-state.ts';
 
@@ -33,30 +34,7 @@ export interface StreamingDatasetOptions {
   readonly canonicalNodes?: number;
 }
 
-/** A process among `count`, on `nodes` nodes with equally many each; it gets every count-th sequence. */
-export interface RankOf {
-  readonly index: number;
-  readonly count: number;
-  /** default 1 */
-  readonly nodes?: number;
-}
-
-/** Relative weights of the streams; one left out has 0. */
-export type Mix = Readonly<Record<string, number>>;
-
 export const DEFAULT_BLOCK_SIZE = 2 ** 18;
-
-/** One sample of a stream. */
-export interface SamplePlace {
-  readonly stream: string;
-  readonly index: number;
-}
-
-/** One shard of a stream. */
-export interface ShardPlace {
-  readonly stream: string;
-  readonly shard: number;
-}
 
 interface Stream {
   readonly name: string;
