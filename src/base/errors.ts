@@ -54,6 +54,7 @@ export const ERROR_CODES = [
   'source_not_found',
   'source_too_large',
   'source_url_invalid',
+  'token_out_of_range',
   'tokenizer_invalid',
   'tokenizer_unsupported',
   'tokenizer_vocab_size',
