@@ -1,3 +1,4 @@
+export { describeOwner, type LockAttempt, type LockOwner, tryLock } from '../base/index.ts';
 export { type OpenRunOptions, RunDirectory } from './directory.ts';
 export {
   type DomainEvaluation,
@@ -9,7 +10,6 @@ export {
   type Stage,
 } from './events.ts';
 export type { JsonLines } from './jsonl.ts';
-export { describeOwner, type LockAttempt, type LockOwner, tryLock } from './lock.ts';
 export { MixRequestReader, mixRequestPath, type RequestedWeights, writeMixRequest } from './mix-request.ts';
 export {
   isRunAlive,
