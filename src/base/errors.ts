@@ -65,6 +65,7 @@ export const ERROR_CODES = [
   'store_refused',
   'store_unreachable',
   'store_url_invalid',
+  'token_out_of_range',
   'tokenizer_invalid',
   'tokenizer_unsupported',
   'tokenizer_vocab_size',

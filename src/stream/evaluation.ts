@@ -1,5 +1,5 @@
 /** Held-out samples in order, each once, for evaluation. */
-import { type Batch, emptyBatch, fillSequence, readTokens } from './batch.ts';
+import { type Batch, emptyBatch, fillSequence, readSequence } from './batch.ts';
 import { MdsReader } from './mds-reader.ts';
 
 export interface EvaluationOptions {
@@ -7,6 +7,8 @@ export interface EvaluationOptions {
   readonly sequenceLength: number;
   /** token that ends a document */
   readonly endOfText: number;
+  /** ids of tokens are below it; default: not checked */
+  readonly vocabSize?: number;
 }
 
 /**
@@ -20,14 +22,14 @@ export function evaluationBatches(dir: string, options: EvaluationOptions): Iter
 
 function* iterate(
   dir: string,
-  { numSequences, sequenceLength, endOfText }: EvaluationOptions,
+  { numSequences, sequenceLength, endOfText, vocabSize }: EvaluationOptions,
 ): Generator<Batch> {
   const reader = new MdsReader(dir);
   try {
     for (let start = 0; start < reader.numSamples; start += numSequences) {
       const batch = emptyBatch(numSequences, sequenceLength);
       for (let b = 0; b < numSequences && start + b < reader.numSamples; b++) {
-        fillSequence(batch, b, readTokens(reader, start + b, sequenceLength), endOfText);
+        fillSequence(batch, b, readSequence(reader, start + b, sequenceLength, { vocabSize }), endOfText);
       }
       yield batch;
     }

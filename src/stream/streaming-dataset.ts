@@ -10,7 +10,7 @@
  * Limits: reads synchronously, from the page cache; MosaicML's orders are in mosaic/.
  */
 import { assert, DabarexError, streamOf } from '../base/index.ts';
-import { type Batch, emptyBatch, fillSequence, readTokens } from './batch.ts';
+import { type Batch, emptyBatch, fillSequence, readSequence, readTokens, type TokenRange } from './batch.ts';
 import { MdsReader } from './mds-reader.ts';
 import { Mixture } from './mixture.ts';
 import { type NativeShuffle, SampleOrder } from './order/sample-order.ts';
@@ -24,6 +24,8 @@ export interface StreamingDatasetOptions {
   readonly seed: number;
   /** token that ends a document */
   readonly endOfText: number;
+  /** ids of tokens are below it; default: not checked */
+  readonly vocabSize?: number;
   /** which of the processes that train together this is; default: the only one */
   readonly rank?: RankOf;
   /** default `block`: see {@link SampleOrder} */
@@ -42,10 +44,16 @@ interface Stream {
   readonly order: SampleOrder;
 }
 
+interface Drawn {
+  readonly stream: Stream;
+  readonly index: number;
+}
+
 export class StreamingDataset {
   private readonly streams: readonly Stream[];
   private readonly seed: number;
   private readonly endOfText: number;
+  private readonly tokenRange: TokenRange;
   private readonly rank: Required<RankOf>;
   private readonly canonicalNodes: number;
   private readonly mixture: Mixture;
@@ -61,6 +69,7 @@ export class StreamingDataset {
     assert(index >= 0 && index < count && count % nodes === 0, `rank ${index} of ${count} on ${nodes} nodes`);
     this.seed = seed;
     this.endOfText = endOfText;
+    this.tokenRange = { vocabSize: options.vocabSize };
     this.rank = { index, count, nodes };
     this.canonicalNodes = canonicalNodes;
     this.streams = Object.entries(streams)
@@ -99,21 +108,30 @@ export class StreamingDataset {
   /**
    * The next sequences of the run, in memory of their own.
    * @param numSequences of all ranks together; this rank gets its part of them
-   * @throws sequence_length_mismatch where samples do not hold sequenceLength + 1 tokens; config_invalid where the ranks
+   * @throws sequence_length_mismatch where samples hold neither sequenceLength + 1 tokens nor
+   * sequenceLength; token_out_of_range; config_invalid where the ranks
    * cannot share them evenly; data_empty; shard_truncated, shard_corrupt, shard_missing. The position is then that before
    * the call.
    */
   nextBatch(numSequences: number, sequenceLength: number): Batch {
-    const mixture = this.mixture.clone();
-    const drawn = [...this.drawn];
-    const own = this.draw(numSequences, mixture, drawn);
-    const batch = emptyBatch(own.length, sequenceLength);
-    for (const [b, { stream, index }] of own.entries()) {
-      fillSequence(batch, b, readTokens(stream.reader, index, sequenceLength), this.endOfText);
-    }
-    this.mixture.restore(mixture.currentWeights, mixture.state());
-    this.drawn = drawn;
-    return batch;
+    return this.advance(numSequences, (own) => {
+      const batch = emptyBatch(own.length, sequenceLength);
+      for (const [b, { stream, index }] of own.entries()) {
+        const tokens = readSequence(stream.reader, index, sequenceLength, this.tokenRange);
+        fillSequence(batch, b, tokens, this.endOfText);
+      }
+      return batch;
+    });
+  }
+
+  /**
+   * The tokens of the next samples, of whatever lengths.
+   * @param numSamples of all ranks together; this rank gets its part of them
+   * @throws as {@link nextBatch}
+   */
+  nextTokens(numSamples: number): Int32Array[] {
+    const read = ({ stream, index }: Drawn) => readTokens(stream.reader, index, this.tokenRange);
+    return this.advance(numSamples, (own) => own.map(read));
   }
 
   /**
@@ -172,9 +190,19 @@ export class StreamingDataset {
     for (const each of this.streams) each.reader.close();
   }
 
+  /** Draws, and moves there once `use` has done with what was drawn. */
+  private advance<T>(numSequences: number, use: (own: readonly Drawn[]) => T): T {
+    const mixture = this.mixture.clone();
+    const drawn = [...this.drawn];
+    const result = use(this.draw(numSequences, mixture, drawn));
+    this.mixture.restore(mixture.currentWeights, mixture.state());
+    this.drawn = drawn;
+    return result;
+  }
+
   /** Moves `mixture` and `drawn` by so many draws. @returns those of this rank */
   private draw(numSequences: number, mixture: Mixture, drawn: number[]) {
-    const own: { stream: Stream; index: number }[] = [];
+    const own: Drawn[] = [];
     const { index, count, nodes } = this.rank;
     const perNode = count / nodes;
     this.takeTurns(numSequences, mixture, drawn, (stream, draw, k) => {

@@ -8,6 +8,8 @@ const count = z.number().int().nonnegative();
 export const streamingStateSchema = z.strictObject({
   seed: z.number(),
   canonicalNodes: count.default(1),
+  /** of packed documents: sequences taken of the window that is drawn from here */
+  takenSequences: count.optional(),
   streams: z.record(
     z.string(),
     z.strictObject({
