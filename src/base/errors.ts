@@ -65,6 +65,8 @@ export const ERROR_CODES = [
   'store_refused',
   'store_unreachable',
   'store_url_invalid',
+  'text_changed',
+  'text_invalid',
   'token_out_of_range',
   'tokenizer_invalid',
   'tokenizer_unsupported',

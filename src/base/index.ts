@@ -18,4 +18,5 @@ export { nearestWord } from './nearest.ts';
 export { finishParts, type Parts, Turns } from './parts.ts';
 export type { OnProgress, Progress } from './progress.ts';
 export { philox, Rng, streamOf } from './rng.ts';
+export { answerJobs, ThreadPool } from './thread-pool.ts';
 export { spawnWorker } from './worker.ts';

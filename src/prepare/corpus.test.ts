@@ -82,8 +82,8 @@ describe('prepareCorpus', () => {
     writeFileSync(path, flipped);
     expect((await prepare()).reused).toBe(false);
     expect(readFileSync(path).equals(bytes)).toBe(true);
-    const pipeline = [{ stage: 'length', minBytes: 221 }, { stage: 'duplicates' }];
-    const stricter = await prepare({ ...both(), pipeline });
+    const pipeline = [{ stage: 'length', minBytes: 221 }, { stage: 'exact-duplicates' }];
+    const stricter = await prepare(configOf({ ...both(), pipeline }));
     expect(stricter.reused).toBe(false);
     expect(stricter.manifest.domains.code!.sources[0]!.rejects.too_short).toBeGreaterThan(0);
     writeFileSync(join(root, 'prose', '3.txt'), `Another speech. ${'New words. '.repeat(30)}`);

@@ -14,6 +14,8 @@ export interface LocalFile {
   /** where it stands */
   readonly file: string;
   readonly sizeBytes: number;
+  /** when it was changed last */
+  readonly mtimeMs: number;
 }
 
 export interface LocalFiles {
@@ -37,7 +39,10 @@ export function listLocalFiles(source: Extract<SourceUrl, { kind: 'file' }>, bas
     );
   }
   if (!stat.isDirectory()) {
-    return { isFolder: false, files: [{ path: basename(path), file: path, sizeBytes: stat.size }] };
+    return {
+      isFolder: false,
+      files: [{ path: basename(path), file: path, sizeBytes: stat.size, mtimeMs: stat.mtimeMs }],
+    };
   }
   const wanted = source.glob ? globMatcher(source.glob) : () => true;
   const files = readdirSync(path, { recursive: true, withFileTypes: true })
@@ -52,7 +57,10 @@ export function listLocalFiles(source: Extract<SourceUrl, { kind: 'file' }>, bas
     }))
     .filter((each) => wanted(each.path))
     .sort((a, b) => (a.path < b.path ? -1 : 1))
-    .map((each) => ({ ...each, sizeBytes: statSync(each.file).size }));
+    .map((each) => {
+      const { size, mtimeMs } = statSync(each.file);
+      return { ...each, sizeBytes: size, mtimeMs };
+    });
   return { isFolder: true, files };
 }
 

@@ -3,6 +3,7 @@ export type { Batch } from './batch.ts';
 export { type EvaluationOptions, evaluationBatches } from './evaluation.ts';
 export type { ShardHealth } from './inspect/health.ts';
 export { type ColumnReport, type Inspection, type InspectOptions, inspectMds } from './inspect/inspect.ts';
+export { type LineBlock, lineBlocks } from './line-blocks.ts';
 export { BatchLoader, type BatchLoaderOptions } from './loader/loader.ts';
 export { type MergedIndex, mergeMdsIndexes } from './mds-merge.ts';
 export { MdsReader, type MdsReaderOptions, type MdsShardFile } from './mds-reader.ts';
@@ -11,7 +12,9 @@ export { isMosaicOrder, type StreamConfig, streamConfigSchema } from './mosaic/c
 export { MosaicDataset, type MosaicDatasetOptions } from './mosaic/mosaic-dataset.ts';
 export { type MosaicState, mosaicStateSchema } from './mosaic/mosaic-state.ts';
 export type { NdArray, NdData, NdDtype } from './ndarray.ts';
+export { type OpenTextOptions, openTextReader } from './open-text.ts';
 export type { Mix, RankOf, SamplePlace, ShardPlace } from './places.ts';
 export type { SampleReader } from './sample-reader.ts';
 export { StreamingDataset, type StreamingDatasetOptions } from './streaming-dataset.ts';
 export { type StreamingState, streamingStateSchema } from './streaming-state.ts';
+export type { TextReader } from './text-reader.ts';

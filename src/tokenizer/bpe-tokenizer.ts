@@ -7,11 +7,11 @@ import { assert } from '../base/index.ts';
 import { BYTES_IN_ID_ORDER } from './byte-alphabet.ts';
 import { MergeTable } from './merge-table.ts';
 import { PieceEncoder } from './piece-encoder.ts';
-import { type SplitPattern, splitterOf } from './split.ts';
+import { type SplitPattern, type Splitter, splitterOf } from './split.ts';
 import { TokenBuffer } from './token-buffer.ts';
 import type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer.ts';
 import { bpeJson, type TokenizerJson } from './tokenizer-json.ts';
-import { Utf8Text } from './utf8-text.ts';
+import { characterStart, Utf8Text } from './utf8-text.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 /** What a byte-level BPE tokenizer is made of. */
@@ -33,6 +33,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly specialTokens: ReadonlyMap<string, number>;
   private readonly model: BpeModel;
   private readonly vocabulary: Vocabulary;
+  private readonly splitter: Splitter;
   private readonly encoder: PieceEncoder;
   private readonly specialPattern: RegExp | undefined;
   private readonly text = new Utf8Text();
@@ -47,7 +48,8 @@ export class BpeTokenizer implements Tokenizer {
     this.vocabulary = new Vocabulary(model.tokens, model.specialTokens.values());
     const merges = MergeTable.of(model.merges);
     const whole = model.ignoreMerges ? idsOfTokens(model) : undefined;
-    this.encoder = new PieceEncoder(splitterOf(model.pattern), merges, idsOfBytes(model), whole);
+    this.splitter = splitterOf(model.pattern);
+    this.encoder = new PieceEncoder(this.splitter, merges, idsOfBytes(model), whole);
     this.specialPattern = patternOfAny([...model.specialTokens.keys()]);
   }
 
@@ -65,6 +67,10 @@ export class BpeTokenizer implements Tokenizer {
     this.text.set(text);
     this.encoder.encode(this.text, out);
     this.text.shrink();
+  }
+
+  safeCut(bytes: Uint8Array, from: number): number {
+    return this.splitter.safeCut(bytes, characterStart(bytes, from), bytes.length);
   }
 
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string {

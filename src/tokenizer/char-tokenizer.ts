@@ -7,6 +7,7 @@ import { TokenBuffer } from './token-buffer.ts';
 import type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer.ts';
 import { END_OF_TEXT, wellFormed } from './tokenizer.ts';
 import { charJson, type TokenizerJson } from './tokenizer-json.ts';
+import { characterStart } from './utf8-text.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 export const UNKNOWN = '<unk>';
@@ -63,6 +64,10 @@ export class CharTokenizer implements Tokenizer {
         ? wellFormed(text)
         : new TextDecoder('utf-8', { ignoreBOM: true }).decode(text);
     for (const char of span) out.push(this.idOfCodePoint[char.codePointAt(0)!] ?? this.unknownId);
+  }
+
+  safeCut(bytes: Uint8Array, from: number): number {
+    return characterStart(bytes, from);
   }
 
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string {

@@ -139,7 +139,7 @@ describe('cl100k_base', () => {
     expect(back.endOfTextId).toBe(100257);
     expect(back.decode([100256, 15339])).toBe('hello');
     const text = ranksText.slice(0, 100_000);
-    expect(back.encode(text)).toEqual(ours.encode(text));
+    expect(Buffer.from(back.encode(text).buffer).equals(Buffer.from(ours.encode(text).buffer))).toBe(true);
   });
 
   it('refuses broken ranks', () => {

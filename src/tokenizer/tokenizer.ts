@@ -35,6 +35,12 @@ export interface Tokenizer {
    */
   encodeInto(text: string | Uint8Array, out: TokenBuffer): void;
 
+  /**
+   * The first place at or after `from` where the text in UTF-8 may be cut, so that the ids of the parts, one after the other, are
+   * those of the whole; its length where there is none. `from` may stand within a character.
+   */
+  safeCut(bytes: Uint8Array, from: number): number;
+
   /** The text of `ids`; bytes that are not UTF-8 become U+FFFD, ids that name no token become nothing. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
 

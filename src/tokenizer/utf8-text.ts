@@ -38,3 +38,10 @@ export class Utf8Text {
     this.view = new DataView(this.bytes.buffer);
   }
 }
+
+/** The start of the first character at or after `from`, at most the length. */
+export function characterStart(bytes: Uint8Array, from: number): number {
+  let at = Math.min(from, bytes.length);
+  while (at < bytes.length && (bytes[at]! & 0xc0) === 0x80) at++;
+  return at;
+}

@@ -1,12 +1,6 @@
-/**
- * The stages of the light cleaning that a recipe without `data.pipeline` gets: minified code, short documents and exact
- * duplicates go.
- */
-import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+/** Stages of the light cleaning that a recipe without `data.pipeline` gets: minified code and short documents go. */
 import { z } from 'zod';
-import type { Document } from '../documents.ts';
-import type { Position, TextStage } from '../text/stage.ts';
+import type { TextStage } from '../text/stage.ts';
 
 const minifiedSchema = z.strictObject({
   /** characters */
@@ -55,74 +49,3 @@ export const length: TextStage<z.output<typeof lengthSchema>> = {
     };
   },
 };
-
-const duplicatesSchema = z.strictObject({});
-const HASH_BYTES = 16;
-/** Of a map's entry and the text of its key, per hash. */
-const SEEN_BYTES = 200;
-
-/**
- * Keeps the first of documents with the same text. The survey's part of a shard holds the hashes of its documents; hashes are
- * looked at in as many passes as memory asks for, each of those with another remainder. The summary is the list of the positions to drop.
- */
-export const duplicates: TextStage<z.output<typeof duplicatesSchema>> = {
-  name: 'duplicates',
-  version: 1,
-  schema: duplicatesSchema,
-  survey: {
-    async map(documents) {
-      const hashes: Buffer[] = [];
-      for await (const { text } of documents as AsyncIterable<Document>) hashes.push(hashOf(text));
-      return Buffer.concat(hashes);
-    },
-    async merge(partPaths, _, { memoryBytes, signal }) {
-      const numHashes = partPaths.reduce((sum, path) => sum + statSync(path).size / HASH_BYTES, 0);
-      const numPasses = Math.max(1, Math.ceil((numHashes * SEEN_BYTES) / memoryBytes));
-      const drops: Position[] = [];
-      for (let pass = 0; pass < numPasses; pass++) {
-        const seen = new Set<string>();
-        for (const [shard, path] of partPaths.entries()) {
-          signal?.throwIfAborted();
-          for (const [index, hash] of hashesOf(path)) {
-            if (hash.readUInt32LE(0) % numPasses !== pass) continue;
-            const key = hash.toString('latin1');
-            if (seen.has(key)) drops.push({ shard, index });
-            else seen.add(key);
-          }
-        }
-      }
-      drops.sort((a, b) => a.shard - b.shard || a.index - b.index);
-      return new Uint8Array(Uint32Array.from(drops.flatMap(({ shard, index }) => [shard, index])).buffer);
-    },
-  },
-  create(_, summary) {
-    // A copy, since the bytes may stand at any offset of their buffer.
-    const drops = new Uint32Array(Uint8Array.from(summary!).buffer);
-    return (document, at) => (holds(drops, at) ? { reject: 'duplicate' } : { keep: document });
-  },
-};
-
-/** Whether the position is one of `drops`: pairs of shard and index, in their order. */
-function holds(drops: Uint32Array, { shard, index }: Position): boolean {
-  let low = 0;
-  let high = drops.length / 2;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const order = drops[2 * middle]! - shard || drops[2 * middle + 1]! - index;
-    if (order === 0) return true;
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return false;
-}
-
-function hashOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest().subarray(0, HASH_BYTES);
-}
-
-function* hashesOf(path: string): Generator<[index: number, hash: Buffer]> {
-  const bytes = readFileSync(path);
-  for (let at = 0; at < bytes.length; at += HASH_BYTES) {
-    yield [at / HASH_BYTES, bytes.subarray(at, at + HASH_BYTES)];
-  }
-}

@@ -3,13 +3,12 @@
  * a format always leaves out (markup, licences) goes here; what a recipe chooses to leave out goes in the stages.
  */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError, writeFileAtomic } from '../../base/index.ts';
 import {
   type FetchOptions,
   fetchSource,
-  fileIntegrity,
   globMatcher,
   integrityOf,
   type SourceFile,
@@ -21,7 +20,7 @@ import { withoutLicence } from '../licence.ts';
 import type { SourceConfig, TextFormat } from '../source-config.ts';
 import { jsonRows, parquetRows, type Row } from './rows.ts';
 import { MAX_DOCUMENT_BYTES, SHARD_TEXT_BYTES, type Shard, writeShard } from './shard-file.ts';
-import type { ReadUnit, UnitFile } from './sources.ts';
+import { documentTooLarge, type ReadUnit, type UnitFile } from './sources.ts';
 import { addCounts, addReject, addSize, emptyTally, type Tally } from './tally.ts';
 
 export interface ReadOptions extends FetchOptions {
@@ -78,7 +77,7 @@ export async function* unitDocuments(
     return;
   }
   for await (const file of wholeFiles(unit, options)) {
-    if (file.bytes.length > MAX_DOCUMENT_BYTES) throw tooLarge(source, file.path, file.bytes.length);
+    if (file.bytes.length > MAX_DOCUMENT_BYTES) throw documentTooLarge(source, file.path, file.bytes.length);
     const { text, encoding } = decodeText(file.bytes);
     tally.in.documents++;
     tally.in.bytes += file.bytes.length;
@@ -129,7 +128,6 @@ async function* wholeFiles(unit: ReadUnit, options: FetchOptions): AsyncGenerato
     return;
   }
   for (const file of unit.files) {
-    if (file.sizeBytes > MAX_DOCUMENT_BYTES) throw tooLarge(source, file.path, file.sizeBytes);
     const bytes = new Uint8Array(readFileSync(file.file));
     if (integrityOf(bytes) !== file.integrity) throw changedWhileRead(source, file);
     yield { path: file.path, bytes };
@@ -138,15 +136,17 @@ async function* wholeFiles(unit: ReadUnit, options: FetchOptions): AsyncGenerato
 
 /** Files of rows as files on disk; one that is not gets there. */
 async function* rowFiles(unit: ReadUnit, options: Omit<ReadOptions, 'stagesDir'>): AsyncGenerator<UnitFile> {
+  // Hashing a large file again would cost as much as reading it: its size and time must do.
   for (const file of unit.files ?? []) {
-    if (fileIntegrity(file.file) !== file.integrity) throw changedWhileRead(unit.source, file);
+    requireUnchanged(unit.source, file);
     yield file;
+    requireUnchanged(unit.source, file);
   }
   if (unit.files) return;
   for await (const { path, bytes } of wholeFiles(unit, options)) {
     const file = join(options.workDir, `rows${path.endsWith('.gz') ? '.gz' : ''}`);
     writeFileAtomic(file, bytes);
-    yield { path, file, sizeBytes: bytes.length, integrity: '' };
+    yield { path, file, sizeBytes: bytes.length, mtimeMs: 0, integrity: '' };
   }
 }
 
@@ -163,12 +163,9 @@ function badRow(source: SourceConfig, path: string, { problem, detail }: Row): D
   );
 }
 
-function tooLarge(source: SourceConfig, path: string, sizeBytes: number): DabarexError {
-  return new DabarexError(
-    'source_too_large',
-    `${source.url}: ${path} has ${sizeBytes} bytes, too many for one document of at most ${MAX_DOCUMENT_BYTES >> 20} MB. Split it into several files, or into rows of JSON Lines.`,
-    { url: source.url, path, sizeBytes },
-  );
+function requireUnchanged(source: SourceConfig, file: UnitFile): void {
+  const { size, mtimeMs } = statSync(file.file);
+  if (size !== file.sizeBytes || mtimeMs !== file.mtimeMs) throw changedWhileRead(source, file);
 }
 
 /** What is read must be what was hashed. */

@@ -5,13 +5,14 @@
 import { z } from 'zod';
 import { assert } from '../../base/index.ts';
 import { FORMATS, type Format } from '../source-config.ts';
+import { TEXT_STAGES } from '../text/index.ts';
 import type { TextStage } from '../text/stage.ts';
-import { duplicates, length, minified } from './cleaning.ts';
+import { length, minified } from './cleaning.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: each stage has a config of its own, which only itself looks into
 export type AnyStage = TextStage<any>;
 
-export const STAGES: readonly AnyStage[] = [minified, length, duplicates];
+export const STAGES: readonly AnyStage[] = [minified, length, ...Object.values(TEXT_STAGES)];
 
 /** The settings of the pipeline itself, beside those of a stage. */
 const selectors = {
@@ -41,7 +42,7 @@ export const pipelineSchema = z.array(
 export const DEFAULT_PIPELINE: readonly PipelineEntry[] = [
   { stage: 'minified', formats: ['code'] },
   { stage: 'length' },
-  { stage: 'duplicates' },
+  { stage: 'exact-duplicates' },
 ];
 
 /** A stage of a pipeline, ready to be run. */

@@ -18,7 +18,8 @@ import {
 } from '../../storage/index.ts';
 import type { PrepareConfig } from '../config.ts';
 import { stageKey } from '../manifest.ts';
-import type { SourceConfig } from '../source-config.ts';
+import { ROW_FORMATS, type SourceConfig } from '../source-config.ts';
+import { MAX_DOCUMENT_BYTES } from './shard-file.ts';
 
 /** Raised when the same source gives other documents than before. */
 const READ_VERSION = 1;
@@ -109,7 +110,13 @@ async function openLocal(
   const { isFolder, files } = explained(place, () => listLocalFiles(url, baseDir));
   const hashed: UnitFile[] = [];
   let bytes = 0;
+  const isArchive = !isFolder && ARCHIVE.test(url.path);
+  const isRows = ROW_FORMATS.some((format) => format === source.format);
   for (const each of files) {
+    const isDocument = !isArchive && !isRows;
+    if (isDocument && each.sizeBytes > MAX_DOCUMENT_BYTES) {
+      throw documentTooLarge(source, each.path, each.sizeBytes);
+    }
     hashed.push({ ...each, integrity: fileIntegrity(each.file) });
     bytes += each.sizeBytes;
     if (bytes < UNIT_BYTES) continue;
@@ -122,7 +129,7 @@ async function openLocal(
   if (source.integrity && source.integrity !== integrity) {
     throw hashMismatch(source.url, source.integrity, integrity);
   }
-  if (!isFolder && ARCHIVE.test(url.path)) return wholeSource(source, integrity);
+  if (isArchive) return wholeSource(source, integrity);
   const excluded = source.exclude.map(globMatcher);
   const wanted = hashed.filter((each) => !excluded.some((matches) => matches(each.path)));
   return { integrity, units: grouped(wanted).map((each) => ({ source, integrity, files: each })) };
@@ -164,4 +171,12 @@ function noneMatches({ url, glob }: Extract<SourceUrl, { kind: 'file' }>): Dabar
   return new DabarexError('source_not_found', `${url}: ${problem}. Check the path after "#" or "file:".`, {
     url,
   });
+}
+
+export function documentTooLarge(source: SourceConfig, path: string, sizeBytes: number): DabarexError {
+  return new DabarexError(
+    'source_too_large',
+    `${source.url}: ${path} has ${sizeBytes} bytes, too many for one document of at most ${MAX_DOCUMENT_BYTES >> 20} MB. Split it into several files, or into rows of JSON Lines.`,
+    { url: source.url, path, sizeBytes },
+  );
 }

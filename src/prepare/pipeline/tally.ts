@@ -122,6 +122,8 @@ function byName<T>(record: Record<string, T>): Record<string, T> {
 /** Puts a sample among those with the smallest ids, in their order; one is made only where it has a place. */
 function keepSmallest<T extends { id: string }>(samples: T[], id: string, make: () => T): void {
   if (samples.length === SAMPLES && id >= samples.at(-1)!.id) return;
+  // Copies of a text have the same id: one is enough.
+  if (samples.some((each) => each.id === id)) return;
   const at = samples.findIndex((each) => id < each.id);
   samples.splice(at < 0 ? samples.length : at, 0, make());
   if (samples.length > SAMPLES) samples.pop();

@@ -69,6 +69,8 @@ export interface Survey<Config> {
    * @param partPaths files with what `map` returned, in the order of the shards
    */
   merge(partPaths: readonly string[], config: Config, options: MergeOptions): Promise<Uint8Array>;
+  /** figures of a summary for the manifest and the report, by snake_case name: how many lines are dropped, how well a model does */
+  describe?(summary: Uint8Array): Readonly<Record<string, number>>;
 }
 
 export interface MergeOptions {

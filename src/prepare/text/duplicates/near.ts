@@ -1,0 +1,82 @@
+/**
+ * Stage `near-duplicates`: of texts whose sets of shingles have a Jaccard similarity of `threshold` or more one stays. Shingles of
+ * five words as in Gopher and RefinedWeb (Rae et al. 2021, arXiv 2112.11446; Penedo et al. 2023, arXiv 2306.01116); clusters by union-find, so a text may
+ * be dropped for one that it is like only by way of a third.
+ * Every candidate is verified, so the threshold decides, not the bands. Limits: see `minhash.ts` and `join.ts`.
+ */
+import { z } from 'zod';
+import type { TextStage } from '../stage.ts';
+import { joinItems } from './join.ts';
+import { bandKeys, bandsFor, shingler, sketchOf, sketchSimilarity } from './minhash.ts';
+import { type Fingerprint, Parts, UNITS, writePart } from './parts.ts';
+import { describeDuplicates, dropDuplicates, KEEP_RULES, summarise } from './verdict.ts';
+
+const schema = z.strictObject({
+  unit: z.enum(UNITS).default('document'),
+  /** Jaccard similarity of the sets of shingles from which on two texts are duplicates */
+  threshold: z.number().min(0.3).max(1).default(0.8),
+  shingle: z.enum(['words', 'characters']).default('words'),
+  /** words, or characters, in a shingle */
+  shingleSize: z.int().min(1).max(64).default(5),
+  /** an item of fewer words is never a duplicate */
+  minWords: z.int().nonnegative().default(10),
+  /** permutations; more find pairs at the threshold with fewer false candidates, in time proportional to their number */
+  numHashes: z.int().min(16).max(1024).default(128),
+  /** the probability with which a pair just at the threshold is found; decides how the permutations are cut into bands */
+  recall: z.number().min(0.5).max(0.9999).default(0.99),
+  /** which of a cluster stays */
+  keep: z.enum(KEEP_RULES).default('first'),
+  seed: z.int().nonnegative().default(1),
+});
+type NearConfig = z.output<typeof schema>;
+
+export const nearDuplicates: TextStage<NearConfig> = {
+  name: 'near-duplicates',
+  version: 1,
+  schema,
+  survey: {
+    map: (documents, config) =>
+      writePart(documents, config.unit, bandsOf(config).numBands, fingerprintBy(config)),
+    async merge(partPaths, config, { memoryBytes, signal }) {
+      const parts = new Parts(partPaths);
+      try {
+        const { numBands } = bandsOf(config);
+        const isDuplicate = verifier(parts, config.threshold);
+        const { clusters } = joinItems(parts, { numBands, memoryBytes, isDuplicate, signal });
+        return summarise(parts, clusters, config.keep);
+      } finally {
+        parts.close();
+      }
+    },
+    describe: describeDuplicates,
+  },
+  create: (config, summary) => dropDuplicates(summary!, config.unit),
+};
+
+function bandsOf({ threshold, numHashes, recall }: NearConfig) {
+  return bandsFor(threshold, numHashes, recall);
+}
+
+function fingerprintBy(config: NearConfig): Fingerprint {
+  const shinglesOf = shingler(config);
+  const keysOf = bandKeys(bandsOf(config), config.seed);
+  return (text) => {
+    const shingles = shinglesOf(text);
+    return shingles && { keys: keysOf(shingles), sketch: sketchOf(shingles) };
+  };
+}
+
+/** Candidates often meet again in other bands; the pairs refused lately are remembered. */
+const REMEMBERED_PAIRS = 1 << 16;
+
+function verifier(parts: Parts, threshold: number): (a: number, b: number) => boolean {
+  const refused = new Float64Array(REMEMBERED_PAIRS).fill(-1);
+  return (a, b) => {
+    const pair = a * parts.numItems + b;
+    const slot = pair % REMEMBERED_PAIRS;
+    if (refused[slot] === pair) return false;
+    const isDuplicate = sketchSimilarity(parts.sketch(a), parts.sketch(b)) >= threshold;
+    if (!isDuplicate) refused[slot] = pair;
+    return isDuplicate;
+  };
+}
