@@ -32,6 +32,7 @@ export const ERROR_CODES = [
   'not_permitted',
   'path_unusable',
   'port_in_use',
+  'preparation_memory_exhausted',
   'request_invalid',
   'run_locked',
   'run_missing',

@@ -1,5 +1,6 @@
 /** What the `data:` part of a recipe may say. */
 import { z } from 'zod';
+import { DEFAULT_PIPELINE, pipelineSchema } from './pipeline/registry.ts';
 import { sourceConfigSchema } from './source-config.ts';
 
 export const heldOutConfigSchema = z.discriminatedUnion('kind', [
@@ -9,28 +10,45 @@ export const heldOutConfigSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tail'), fraction: z.number().gt(0).lt(0.5).default(0.1) }),
 ]);
 
-export const filterConfigSchema = z.strictObject({
-  /** a `code` file with a longer line, in characters, is taken for minified */
-  maxLineLength: z.int().positive().default(2000),
-  /** a shorter document, in UTF-8 bytes of trimmed text, is dropped */
-  minDocumentBytes: z.int().nonnegative().default(64),
-  /** drop a document whose text was seen before, in any domain */
-  duplicates: z.boolean().default(true),
-  /** cut licence comments off the head of code files */
-  licences: z.boolean().default(true),
-});
+const MB = 1 << 20;
+const UNITS: Readonly<Record<string, number>> = { MB, GB: 1024 * MB };
+const LEAST_MEMORY_MB = 512;
 
-export const prepareConfigSchema = z.strictObject({
-  domains: z
-    .record(
-      z.string().regex(/^[a-z][a-z0-9_-]*$/),
-      z.strictObject({ sources: z.array(sourceConfigSchema).min(1) }),
-    )
-    .refine((domains) => Object.keys(domains).length > 0, 'name at least one domain'),
-  heldOut: heldOutConfigSchema.prefault({ kind: 'hash' }),
-  filters: filterConfigSchema.prefault({}),
-});
+/** An amount of memory: `512MB`, `2GB`. */
+const memorySchema = z
+  .string()
+  .regex(/^\d+(\.\d+)?(MB|GB)$/, 'write an amount of memory as 512MB or 2GB')
+  .refine((text) => memoryBytesOf(text) >= LEAST_MEMORY_MB * MB, `at least ${LEAST_MEMORY_MB}MB are needed`);
+
+/** The bytes of an amount that the schema has accepted. */
+export function memoryBytesOf(text: string): number {
+  const [, amount, unit] = /^([\d.]+)(MB|GB)$/.exec(text) ?? [];
+  return Number(amount) * UNITS[unit!]!;
+}
+
+export const prepareConfigSchema = z
+  .strictObject({
+    domains: z
+      .record(
+        z.string().regex(/^[a-z][a-z0-9_-]*$/),
+        z.strictObject({ sources: z.array(sourceConfigSchema).min(1) }),
+      )
+      .refine((domains) => Object.keys(domains).length > 0, 'name at least one domain'),
+    /** what is done to the text, in order, before it is split */
+    pipeline: pipelineSchema.prefault(DEFAULT_PIPELINE),
+    heldOut: heldOutConfigSchema.prefault({ kind: 'hash' }),
+    /** about what preparation may use; never changes its result */
+    memory: memorySchema.default('2GB'),
+  })
+  .superRefine(({ domains, pipeline }, context) => {
+    for (const [at, entry] of pipeline.entries()) {
+      for (const [i, name] of (entry.domains ?? []).entries()) {
+        if (Object.hasOwn(domains, name)) continue;
+        const message = `the data has no such domain; it has ${Object.keys(domains).join(', ')}`;
+        context.addIssue({ code: 'custom', path: ['pipeline', at, 'domains', i], message });
+      }
+    }
+  });
 
 export type HeldOutConfig = z.output<typeof heldOutConfigSchema>;
-export type FilterConfig = z.output<typeof filterConfigSchema>;
 export type PrepareConfig = z.output<typeof prepareConfigSchema>;

@@ -82,8 +82,8 @@ describe('prepareCorpus', () => {
     writeFileSync(path, flipped);
     expect((await prepare()).reused).toBe(false);
     expect(readFileSync(path).equals(bytes)).toBe(true);
-    const filters = { ...both().filters, minDocumentBytes: 221 };
-    const stricter = await prepare({ ...both(), filters });
+    const pipeline = [{ stage: 'length', minBytes: 221 }, { stage: 'exact-duplicates' }];
+    const stricter = await prepare(configOf({ ...both(), pipeline }));
     expect(stricter.reused).toBe(false);
     expect(stricter.manifest.domains.code!.sources[0]!.rejects.too_short).toBeGreaterThan(0);
     writeFileSync(join(root, 'prose', '3.txt'), `Another speech. ${'New words. '.repeat(30)}`);
@@ -95,10 +95,10 @@ describe('prepareCorpus', () => {
   it('trusts nothing of a run that was stopped in the middle', async () => {
     const controller = new AbortController();
     const onProgress = ({ stage }: { stage: string }) => {
-      if (stage === 'prepare code') controller.abort();
+      if (stage === 'prepare: length') controller.abort();
     };
     await expect(prepare(both(), 'out', { onProgress, signal: controller.signal })).rejects.toThrow('abort');
-    expect(readdirSync(join(root, 'out'))).toEqual([]);
+    expect(readdirSync(join(root, 'out'))).toEqual(['stages']);
     expect((await prepare()).reused).toBe(false);
     expect((await prepare()).reused).toBe(true);
   });
@@ -109,7 +109,7 @@ describe('prepareCorpus', () => {
       const root = ${JSON.stringify(root)};
       const sources = (url, format) => ({ sources: [{ url, format }] });
       const domains = { prose: sources('file:prose', 'text'), code: sources('file:code#*.ts', 'code') };
-      const onProgress = ({ stage }) => stage === 'prepare code' && process.kill(process.pid, 'SIGKILL');
+      const onProgress = ({ stage }) => stage === 'prepare: split' && process.kill(process.pid, 'SIGKILL');
       const config = prepareConfigSchema.parse({ domains });
       await prepareCorpus(config, { dir: root + '/out', cacheDir: root + '/cache', baseDir: root, onProgress });
     `;
@@ -119,12 +119,11 @@ describe('prepareCorpus', () => {
     });
     expect(child.signal, child.stderr).toBe('SIGKILL');
     const left = `documents.tmp-${child.pid}`;
-    expect(readdirSync(join(root, 'out')).sort()).toEqual(['documents.lock', left]);
-    expect(readdirSync(join(root, 'out', left, 'train'))).toEqual(['prose.jsonl']);
+    expect(readdirSync(join(root, 'out')).sort()).toEqual(['documents.lock', left, 'stages']);
     const resumed = await prepare();
     expect(resumed.reused).toBe(false);
     expect(resumed.manifest).toEqual((await prepare(both(), 'fresh')).manifest);
-    expect(readdirSync(join(root, 'out'))).toEqual(['documents']);
+    expect(readdirSync(join(root, 'out'))).toEqual(['documents', 'stages']);
   });
 
   it('by key leaves the documents of another project alone whose recipe reads the same', async () => {
@@ -180,7 +179,7 @@ describe('prepareCorpus', () => {
       mkdirSync(join(root, 'out', `documents.${name}`), { recursive: true });
     }
     await prepare();
-    expect(readdirSync(join(root, 'out')).sort()).toEqual(['documents', 'documents.tmp-of-mine']);
+    expect(readdirSync(join(root, 'out')).sort()).toEqual(['documents', 'documents.tmp-of-mine', 'stages']);
   });
 
   it('says how a text is given that is not there', async () => {
@@ -194,7 +193,7 @@ describe('prepareCorpus', () => {
   it('does not take a file of a folder that changes between its hash and its use', async () => {
     const onBegin = () => writeFileSync(join(root, 'prose', '3.txt'), 'Another speech. '.repeat(30));
     await expect(prepare(both(), 'out', { onBegin })).rejects.toMatchObject({ code: 'source_hash_mismatch' });
-    expect(readdirSync(join(root, 'out'))).toEqual([]);
+    expect(readdirSync(join(root, 'out'))).toEqual(['stages']);
   });
 
   it.each([
@@ -219,8 +218,8 @@ describe('prepareCorpus', () => {
     for (const name of ['a', 'b']) writeFileSync(join(root, 'code', `same-${name}.ts`), 'x'.repeat(100));
     writeFileSync(join(root, 'prose', 'same.txt'), `${'x'.repeat(100)}\n`);
     const { manifest } = await prepare();
-    expect(manifest.domains.prose!.sources[0]!.rejects.duplicate).toBe(0);
-    expect(manifest.domains.code!.sources[0]!.rejects.duplicate).toBe(2);
+    expect(manifest.domains.prose!.sources[0]!.rejects).toEqual({});
+    expect(manifest.domains.code!.sources[0]!.rejects).toEqual({ duplicate: 2 });
   });
 
   it('samples down to limitBytes whatever the names of the files', async () => {

@@ -15,7 +15,12 @@ export function decodeText(bytes: Uint8Array): Decoded {
     text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
     encoding = 'latin1';
   }
+  return { text: plainText(text), encoding };
+}
+
+/** `text` with `\n` newlines and without controls but tab and newline. */
+export function plainText(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what is dropped
   const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g;
-  return { text: text.replace(/\r\n?/g, '\n').replace(controls, ''), encoding };
+  return text.replace(/\r\n?/g, '\n').replace(controls, '');
 }

@@ -18,7 +18,8 @@ export interface Document {
 /** A document with its id. */
 export function identified(document: Omit<Document, 'id'>): Document {
   const id = createHash('sha256').update(document.text).digest('hex').slice(0, 32);
-  return { id, source: document.source, path: document.path, text: document.text };
+  const { source, path, text, notes } = document;
+  return notes === undefined ? { id, source, path, text } : { id, source, path, text, notes };
 }
 
 /** The lines of a document file, about 1 MB a part. */

@@ -2,13 +2,13 @@
  * From a decoded file to the plain texts it holds, by format. Light on purpose: what is boilerplate in
  * every file of a source goes (comments, link tables, import lines), the prose and code stay as written.
  */
-import type { Format } from './source-config.ts';
+import type { TextFormat } from './source-config.ts';
 
 /** WordNet's glosses are one line each; this many make a document of about 6 KB. */
 const GLOSSES_PER_DOCUMENT = 64;
 
 /** The documents in one file, in its order; trimmed but for `text`, which stays as it is. */
-export function extractTexts(format: Format, text: string): string[] {
+export function extractTexts(format: TextFormat, text: string): string[] {
   switch (format) {
     case 'text':
       return [text];

@@ -1,23 +1,15 @@
 /** Raw text to clean text to token shards: sources, filters, splits, manifests. */
 export {
-  type FilterConfig,
-  filterConfigSchema,
   type HeldOutConfig,
   heldOutConfigSchema,
   type PrepareConfig,
   prepareConfigSchema,
 } from './config.ts';
-export {
-  type CorpusManifest,
-  type DomainReport,
-  type PreparedCorpus,
-  type PrepareOptions,
-  prepareCorpus,
-  type SourceReport,
-  type SplitCount,
-} from './corpus.ts';
+export { type PreparedCorpus, type PrepareOptions, prepareCorpus } from './corpus.ts';
+export type { CorpusManifest, DomainReport, SourceReport, StageReport } from './corpus-report.ts';
 export { type Document, readDocuments } from './documents.ts';
-export type { RejectReason } from './filters.ts';
+export type { Share } from './pipeline/shares.ts';
+export { renderReport } from './report/report.ts';
 export { FORMATS, type Format, type SourceConfig, sourceConfigSchema } from './source-config.ts';
 export { SPLITS, type Split } from './split.ts';
 export type { StageOptions } from './stage-folder.ts';

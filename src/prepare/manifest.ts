@@ -3,9 +3,11 @@
  * and is made anew. `key` is the hash of everything the result depends on.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../base/index.ts';
+
+const BLOCK_BYTES = 1 << 20;
 
 export interface ManifestFile {
   /** within the manifest's folder */
@@ -26,8 +28,19 @@ export function stageKey(inputs: unknown): string {
 
 /** Size and sha256 of a file of the stage, as the manifest lists it. */
 export function describeFile(folder: string, path: string): ManifestFile {
-  const bytes = readFileSync(join(folder, path));
-  return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  const file = openSync(join(folder, path), 'r');
+  const hash = createHash('sha256');
+  const block = Buffer.allocUnsafe(BLOCK_BYTES);
+  let sizeBytes = 0;
+  try {
+    for (let count = readSync(file, block); count > 0; count = readSync(file, block)) {
+      hash.update(block.subarray(0, count));
+      sizeBytes += count;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return { path, sizeBytes, sha256: hash.digest('hex') };
 }
 
 export function writeManifest(folder: string, manifest: Manifest): void {

@@ -1,12 +1,10 @@
 /**
- * Train and held-out parts. By hash: of each source the documents with the smallest hashes of their content, up to the fraction
- * of its bytes, so the choice hangs neither on order nor on the sizes a plain threshold would meet by luck in a small
- * source. By tail: the last characters of each source.
+ * How texts are cut for the train and held-out parts: a lone long text at paragraphs, so that some of its blocks can be held out,
+ * and the tail of a source at a character.
  */
-import type { HeldOutConfig } from './config.ts';
-import type { Document } from './documents.ts';
+import { type Document, identified } from './documents.ts';
 
-/** A lone long text is cut into blocks of about this many characters, so that some can be held out. */
+/** A lone long text is cut into blocks of about this many characters. */
 const BLOCK_CHARACTERS = 8192;
 
 export type Split = 'train' | 'heldout';
@@ -27,57 +25,13 @@ export function paragraphBlocks(text: string, blockCharacters = BLOCK_CHARACTERS
   return blocks;
 }
 
-/**
- * The train and held-out documents of one source, in their order. By hash at least one document is held out and one kept
- * where there are two or more.
- * @param identify gives a document its id after a cut
- */
-export function splitDocuments(
-  documents: readonly Document[],
-  heldOut: HeldOutConfig,
-  identify: (document: Omit<Document, 'id'>) => Document,
-): Record<Split, Document[]> {
-  if (heldOut.kind === 'tail') return splitTail(documents, heldOut.fraction, identify);
-  const chosen = smallestHashes(documents, heldOut.fraction);
-  return {
-    train: documents.filter((each) => !chosen.has(each)),
-    heldout: documents.filter((each) => chosen.has(each)),
-  };
-}
-
-function smallestHashes(documents: readonly Document[], fraction: number): Set<Document> {
-  const sizes = new Map(documents.map((each) => [each, Buffer.byteLength(each.text)]));
-  const total = [...sizes.values()].reduce((sum, each) => sum + each, 0);
-  const chosen = new Set<Document>();
-  let bytes = 0;
-  for (const each of [...documents].sort((a, b) => (a.id < b.id ? -1 : 1))) {
-    if (bytes >= total * fraction || chosen.size === documents.length - 1) break;
-    chosen.add(each);
-    bytes += sizes.get(each)!;
-  }
-  return chosen;
-}
-
-function splitTail(
-  documents: readonly Document[],
-  fraction: number,
-  identify: (document: Omit<Document, 'id'>) => Document,
-): Record<Split, Document[]> {
-  const total = documents.reduce((sum, each) => sum + each.text.length, 0);
-  let left = Math.floor(total * (1 - fraction));
-  const parts: Record<Split, Document[]> = { train: [], heldout: [] };
-  for (const document of documents) {
-    const { text } = document;
-    let cut = Math.min(left, text.length);
-    if (cut > 0 && cut < text.length && /[\uDC00-\uDFFF]/.test(text[cut]!)) cut--;
-    left -= cut;
-    if (cut === text.length) parts.train.push(document);
-    else if (cut === 0) parts.heldout.push(document);
-    else {
-      parts.train.push(identify({ ...document, text: text.slice(0, cut) }));
-      parts.heldout.push(identify({ ...document, text: text.slice(cut) }));
-      left = 0;
-    }
-  }
-  return parts;
+/** The first `headUnits` UTF-16 units of a document, one less where they would cut a character, and the rest. */
+export function tailCut(document: Document, headUnits: number): { head?: Document; tail?: Document } {
+  const { text } = document;
+  let cut = Math.min(headUnits, text.length);
+  if (cut > 0 && cut < text.length && /[\uDC00-\uDFFF]/.test(text[cut]!)) cut--;
+  if (cut === text.length) return { head: document };
+  if (cut === 0) return { tail: document };
+  const part = (from: number, to?: number) => identified({ ...document, text: text.slice(from, to) });
+  return { head: part(0, cut), tail: part(cut) };
 }

@@ -1,7 +1,7 @@
 /** A sample of the training documents over the domains, for the tokenizer to learn from. */
 import { join } from 'node:path';
 import { DabarexError } from '../base/index.ts';
-import type { CorpusManifest } from './corpus.ts';
+import type { CorpusManifest } from './corpus-report.ts';
 import { type Document, readDocuments } from './documents.ts';
 import { trustedManifest } from './manifest.ts';
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { DabarexError, type OnProgress } from '../base/index.ts';
 import { MdsWriter } from '../stream/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
-import type { CorpusManifest } from './corpus.ts';
+import type { CorpusManifest } from './corpus-report.ts';
 import { readDocuments } from './documents.ts';
 import { EncodePool } from './encode-pool.ts';
 import { describeFile, type ManifestFile, stageKey } from './manifest.ts';

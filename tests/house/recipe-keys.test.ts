@@ -66,6 +66,8 @@ function keysOf(schema: Schema, path: string): Key[] {
 }
 
 function keysOfProperty(schema: Schema, key: string, required: boolean): Key[] {
+  // The stages of a pipeline are documented one by one in docs/data.md.
+  if (key === 'data.pipeline') return [{ key, values: 'list of stages', default: 'the light cleaning' }];
   const below = [
     ...keysOf(schema, key),
     ...(schema.items ? keysOf(schema.items, `${key}.N`) : []),

@@ -26,7 +26,7 @@ it('prepares a text given by --set, and finds it prepared the second time', asyn
   expect(first).toMatchObject({ code: 0 });
   const { documents_dir: documentsDir, reused, domains, config } = JSON.parse(first.stdout);
   expect(reused).toBe(false);
-  expect(Object.keys(config).sort()).toEqual(['domains', 'filters', 'heldOut']);
+  expect(Object.keys(config).sort()).toEqual(['domains', 'heldOut', 'pipeline']);
   expect(existsSync(join(documentsDir, 'manifest.json'))).toBe(true);
   expect(domains.prose.train.bytes + domains.prose.heldout.bytes).toBeGreaterThan(0.98 * text.length);
   const second = await run(args.slice(0, -1), { cwd: folder, cacheDir });

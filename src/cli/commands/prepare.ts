@@ -1,7 +1,14 @@
-/** `dabarex prepare`: the documents of a recipe, cleaned and split, and a table of what was kept. */
+/** `dabarex prepare`: the documents of a recipe, cleaned and split, a table of what was kept, and a report of what was not. */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { type DomainReport, type PreparedCorpus, prepareCorpus } from '../../prepare/index.ts';
+import { writeFileAtomic } from '../../base/index.ts';
+import {
+  type DomainReport,
+  type PreparedCorpus,
+  prepareCorpus,
+  renderReport,
+  type Share,
+} from '../../prepare/index.ts';
 import type { CliContext } from '../context.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { examples } from '../help.ts';
@@ -9,9 +16,14 @@ import { formatBytes, formatCount, formatTable } from '../output.ts';
 import { addSetOption } from '../overrides.ts';
 import { createProgressDisplay } from '../progress.ts';
 import { loadRecipe, requirePart } from '../recipe.ts';
+import { positive } from '../sampling.ts';
 
 interface PrepareCommandOptions {
   readonly out?: string;
+  readonly report?: string | boolean;
+  readonly threads?: number;
+  readonly task?: number;
+  readonly of?: number;
   readonly json?: boolean;
   readonly set?: string[];
 }
@@ -25,19 +37,50 @@ export function prepareCommand(context: CliContext): Command {
       '--out <folder>',
       'where the documents go; default: in the cache, shared by recipes with the same data',
     )
+    .option(
+      '--report [file]',
+      'write a page that tells what each stage removed and why; default: report.html',
+    )
+    .option('--threads <n>', 'default: all the machine offers, as far as data.memory allows', positive)
+    .option(
+      '--task <number>',
+      'which of several tasks this is, from 1; all share --out or the cache',
+      positive,
+    )
+    .option('--of <count>', 'how many tasks there are', positive)
     .option('--json', 'the manifest as one JSON object')
     .addHelpText(
       'after',
       examples([
         ['dabarex prepare quickstart', 'into the cache'],
         ['dabarex prepare quickstart --out corpus', 'into corpus/documents'],
+        ['dabarex prepare quickstart --report why.html', 'with a report of what was removed'],
+        [
+          'dabarex prepare big.yaml --out /shared/big --task 3 --of 16',
+          'a task of an array, of Slurm for one',
+        ],
       ]),
     )
-    .action((path: string, options: PrepareCommandOptions) => prepare(path, options, context));
+    .action((path: string, options: PrepareCommandOptions) =>
+      prepare(path, options, shareOf(options, command), context),
+    );
   return addSetOption(command);
 }
 
-async function prepare(path: string, options: PrepareCommandOptions, context: CliContext): Promise<void> {
+/** The part of the work that is asked for; wrong usage where half of it is. */
+function shareOf({ task, of }: PrepareCommandOptions, command: Command): Share | undefined {
+  if (task === undefined && of === undefined) return undefined;
+  if (task === undefined || of === undefined) command.error('error: --task and --of belong together');
+  if (task > of) command.error(`error: there is no task ${task} of ${of}`);
+  return { task: task - 1, of };
+}
+
+async function prepare(
+  path: string,
+  options: PrepareCommandOptions,
+  share: Share | undefined,
+  context: CliContext,
+): Promise<void> {
   const recipe = loadRecipe(path, options.set, context.cwd);
   const config = requirePart(recipe, 'data');
   const progress = createProgressDisplay(context.stderr, context.now);
@@ -50,6 +93,8 @@ async function prepare(path: string, options: PrepareCommandOptions, context: Cl
       cacheDir: sourcesDirOf(context),
       baseDir: context.cwd,
       npm: context.npm,
+      threads: options.threads ?? context.threads,
+      share,
       signal: context.interrupted,
       onProgress: progress.onProgress,
       warn: progress.log,
@@ -57,9 +102,22 @@ async function prepare(path: string, options: PrepareCommandOptions, context: Cl
   } finally {
     progress.stop();
   }
-  if (options.json)
-    context.printJson({ documentsDir: corpus.documentsDir, reused: corpus.reused, ...corpus.manifest });
-  else context.print(renderCorpus(corpus));
+  const report = options.report && writeReport(recipe.name, options.report, corpus, context);
+  const { documentsDir, reused, manifest } = corpus;
+  if (options.json) context.printJson({ documentsDir, report: report || undefined, reused, ...manifest });
+  else context.print(`${renderCorpus(corpus)}${report ? `\nReport: ${report}` : ''}`);
+}
+
+/** @returns where the report is */
+function writeReport(
+  name: string,
+  option: string | true,
+  { documentsDir, manifest }: PreparedCorpus,
+  context: CliContext,
+): string {
+  const path = resolve(context.cwd, option === true ? 'report.html' : option);
+  writeFileAtomic(path, renderReport(name, documentsDir, manifest));
+  return path;
 }
 
 function renderCorpus({ documentsDir, manifest, reused }: PreparedCorpus): string {
