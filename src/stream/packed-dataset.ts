@@ -8,7 +8,8 @@
 import type { Batch } from './batch.ts';
 import { emptyBatch } from './batch.ts';
 import { packBestFit } from './packing.ts';
-import type { Mix, SamplePlace, StreamingDataset } from './streaming-dataset.ts';
+import type { Mix, SamplePlace } from './places.ts';
+import type { StreamingDataset } from './streaming-dataset.ts';
 import type { StreamingState } from './streaming-state.ts';
 
 interface Window {

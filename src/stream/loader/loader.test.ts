@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../base/index.ts';
 import { MdsWriter } from '../mds-writer.ts';
-import { type Mix, StreamingDataset } from '../streaming-dataset.ts';
+import type { Mix } from '../places.ts';
+import { StreamingDataset } from '../streaming-dataset.ts';
 import { BatchLoader, type BatchLoaderOptions } from './loader.ts';
 
 const LENGTH = 16;

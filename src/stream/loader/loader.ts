@@ -8,7 +8,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { assert, errorFromData, spawnWorker } from '../../base/index.ts';
 import type { Batch } from '../batch.ts';
-import type { Mix } from '../streaming-dataset.ts';
+import type { Mix } from '../places.ts';
 import { requireSameData, type StreamingState } from '../streaming-state.ts';
 import type { FromLoader, LoaderSettings, ToLoader } from './protocol.ts';
 

@@ -1,7 +1,7 @@
 /** Messages between the thread that trains and the one that reads batches ahead. Plain data only. */
 import type { ErrorData } from '../../base/index.ts';
 import type { Batch } from '../batch.ts';
-import type { Mix } from '../streaming-dataset.ts';
+import type { Mix } from '../places.ts';
 import type { StreamingState } from '../streaming-state.ts';
 
 /** What the thread starts from. */

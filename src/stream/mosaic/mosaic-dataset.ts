@@ -7,7 +7,7 @@
  * {@link MosaicDataset.nextBatch} takes a part of one. Places without a sample become sequences whose targets are ignored.
  */
 import { DabarexError } from '../../base/index.ts';
-import { type Batch, emptyBatch, fillSequence, readTokens } from '../batch.ts';
+import { type Batch, emptyBatch, fillSequence, readSequence } from '../batch.ts';
 import { MdsReader } from '../mds-reader.ts';
 import type { Mix, RankOf, SamplePlace, ShardPlace } from '../places.ts';
 import type { SampleReader } from '../sample-reader.ts';
@@ -106,7 +106,7 @@ export class MosaicDataset {
     for (const [b, sample] of places.entries()) {
       if (sample === NO_SAMPLE) continue;
       const { source, index } = this.locate(sample);
-      fillSequence(batch, b, readTokens(source.reader, index, sequenceLength), endOfText);
+      fillSequence(batch, b, readSequence(source.reader, index, sequenceLength), endOfText);
     }
     this.place = { ...place, sampleInEpoch: place.sampleInEpoch + numSequences };
     return batch;
