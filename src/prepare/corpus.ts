@@ -12,6 +12,7 @@ import {
   globMatcher,
   type NpmOptions,
   parseSourceUrl,
+  type RemoteOptions,
   type SourceFile,
 } from '../storage/index.ts';
 import type { PrepareConfig, SourceConfig } from './config.ts';
@@ -32,6 +33,8 @@ export interface PrepareOptions extends StageOptions {
   readonly cacheDir: string;
   readonly baseDir?: string;
   readonly npm?: NpmOptions;
+  /** for `s3:` sources */
+  readonly store?: RemoteOptions;
   readonly onProgress?: OnProgress;
 }
 

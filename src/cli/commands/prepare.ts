@@ -50,6 +50,7 @@ async function prepare(path: string, options: PrepareCommandOptions, context: Cl
       cacheDir: sourcesDirOf(context),
       baseDir: context.cwd,
       npm: context.npm,
+      store: context.storage,
       signal: context.interrupted,
       onProgress: progress.onProgress,
       warn: progress.log,

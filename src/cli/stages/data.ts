@@ -84,6 +84,7 @@ async function makeDocuments(caller: DataCaller, options: TokenDataOptions): Pro
       cacheDir: sourcesDirOf(context),
       baseDir: options.baseDir ?? context.cwd,
       npm: context.npm,
+      store: context.storage,
       onBegin,
     }),
   );
