@@ -22,7 +22,7 @@ export type Format = (typeof FORMATS)[number];
 const globSchema = z.string().superRefine(accepted((glob) => globMatcher(glob)));
 
 export const sourceConfigSchema = z.strictObject({
-  /** `npm:name@1.2.3#glob`, `file:path#glob`, a path, or `https://...` */
+  /** `npm:name@1.2.3#glob`, `file:path#glob`, a path, `s3://bucket/prefix#glob`, or `https://...` */
   url: z
     .string()
     .min(1)

@@ -131,6 +131,11 @@ describe('an S3 store', () => {
     for (const key of ['', '../x', 'a//b', '/x', 'a/./b', 'a\\b', 'a\0', 'x'.repeat(1025)]) {
       await expect(store.read(key)).rejects.toMatchObject({ code: 'object_key_invalid' });
     }
+    for (const endpoint of ['ftp://x', 'no', 'http://key:pass@host']) {
+      expect(() => openStore('s3://data', { s3: { endpoint } })).toThrow(
+        expect.objectContaining({ code: 'store_url_invalid' }),
+      );
+    }
     for (const url of [
       's3://',
       's3://a/b',

@@ -17,7 +17,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { ByteRange, ObjectStat } from './object-store.ts';
 import { kindOfStatus, networkFailure, retryAfterMs, StoreFailure } from './store-failure.ts';
-import type { S3Url } from './store-url.ts';
+import { parseHttpUrl, type S3Url } from './store-url.ts';
 import {
   type Call,
   type ListPage,
@@ -170,6 +170,7 @@ export class S3Transport implements Transport {
 
 function clientConfig(options: S3Options, maxSockets: number): S3ClientConfig {
   const { endpoint, region, pathStyle = endpoint !== undefined, credentials, profile } = options;
+  if (endpoint !== undefined) parseHttpUrl(endpoint);
   const isAnonymous = credentials === 'anonymous';
   return {
     // Stores other than Amazon's mostly take any region; Amazon's needs the right one, which the SDK may know.

@@ -28,7 +28,7 @@ export function parseS3Url(url: string): S3Url {
 
 /** The address of a folder on a web server, without its last `/`. @throws store_url_invalid */
 export function parseHttpUrl(url: string): string {
-  if (!URL.canParse(url)) throw storeUrlInvalid(url, 'write https://HOST/PREFIX');
+  if (!/^https?:/i.test(url) || !URL.canParse(url)) throw storeUrlInvalid(url, 'write https://HOST/PREFIX');
   const { username, password, search, hash, origin, pathname } = new URL(url);
   // Logs and errors show the URL: a secret in it would be told to all who read them.
   if (username || password)

@@ -21,11 +21,16 @@ class Fetcher {
   readonly child: ChildProcessWithoutNullStreams;
   private readonly lines: AsyncIterator<string>;
 
-  constructor(task: Partial<FetchTask>) {
+  /** @param maxFileKb what the system lets the process write of one file: more is as if the disk were full */
+  constructor(task: Partial<FetchTask>, maxFileKb?: number) {
     const whole = { url: 's3://data/set', s3: server.s3, dir, limitBytes: 1e9, partBytes: PART, ...task };
     const tsx = join(repository, 'node_modules/tsx/dist/loader.mjs');
     const script = join(repository, 'tests/s3/fetch-process.ts');
-    this.child = spawn(process.execPath, ['--import', tsx, script, JSON.stringify(whole)]);
+    const command = [process.execPath, '--import', tsx, script, JSON.stringify(whole)];
+    this.child =
+      maxFileKb === undefined
+        ? spawn(command[0]!, command.slice(1))
+        : spawn('bash', ['-c', `ulimit -f ${maxFileKb}; exec "$@"`, 'bash', ...command]);
     this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
     children.push(this);
   }
@@ -130,6 +135,31 @@ describe('processes that share a cache', () => {
     await holder.kill();
     expect((await cache.fetch(store, 'b')).sizeBytes).toBe(600_000);
     expect(() => readFileSync(paths[0]!)).toThrow('ENOENT');
+    cache.close();
+  });
+
+  it.skipIf(process.platform === 'win32')('tell of a full disk, and go on with what is there', async () => {
+    const small = put('small', 50_000);
+    put('large', 3_000_000);
+    const [first, second] = [new Fetcher({ keys: ['large'] }, 1000), new Fetcher({ keys: ['small'] }, 1000)];
+    await Promise.all([first.ready(), second.ready()]);
+    first.start();
+    expect((await first.report()).code).toBe('disk_full');
+    expect(readdirSync(join(dir, 'partial'))).toEqual([]);
+    second.start();
+    expect((await second.report()).sha256).toEqual([small]);
+  });
+
+  it('that ask for more than a store allows all get it, with few refusals', async () => {
+    const store = openStore('s3://data/set', { s3: server.s3, limits: { retry: { baseDelayMs: 10 } } });
+    const keys = Array.from({ length: 120 }, (_, i) => `many/${i}`);
+    for (const key of keys) server.put(`set/${key}`, key);
+    server.faults.throttleTo({ perSecond: 100, burst: 10 });
+    const cache = new ObjectCache({ dir, limitBytes: 1e6 });
+    const objects = await Promise.all(keys.map((key) => cache.fetch(store, key)));
+    expect(objects.map(({ path }) => readFileSync(path, 'utf8'))).toEqual(keys);
+    expect(server.requests.filter(({ status }) => status === 503).length).toBeLessThan(keys.length);
+    expect(server.requests.length).toBeLessThan(2 * keys.length);
     cache.close();
   });
 });

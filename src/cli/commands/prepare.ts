@@ -96,6 +96,7 @@ async function prepare(
       npm: context.npm,
       threads: options.threads ?? context.threads,
       share,
+      store: context.storage,
       signal: context.interrupted,
       onProgress: progress.onProgress,
       warn: progress.log,

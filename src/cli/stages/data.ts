@@ -103,6 +103,7 @@ async function makeDocuments(caller: DataCaller, options: TokenDataOptions): Pro
       baseDir: options.baseDir ?? context.cwd,
       npm: context.npm,
       threads: caller.threads,
+      store: context.storage,
       onBegin,
     }),
   );
