@@ -36,3 +36,6 @@ export {
   type TrainTokenizerOptions,
   trainCorpusTokenizer,
 } from './tokenizer-training.ts';
+
+export { type ConversionReport, type ConvertOptions, convertToMds } from './convert/convert.ts';
+export type { InputFormat } from './convert/inputs.ts';

@@ -83,6 +83,11 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
     this.numSamples = this.firstSample[this.shards.length]!;
   }
 
+  /** Samples of each shard. */
+  get shardSizes(): number[] {
+    return this.shards.map((each) => each.samples);
+  }
+
   /** Name and encoding of each column of the first shard; [] for an empty data set. */
   get columns(): { name: string; encoding: string }[] {
     const first = this.shards[0];
