@@ -11,6 +11,8 @@ export {
   type SourceConfig,
   sourceConfigSchema,
 } from './config.ts';
+export { type ConversionReport, type ConvertOptions, convertToMds } from './convert/convert.ts';
+export type { InputFormat } from './convert/inputs.ts';
 export {
   type CorpusManifest,
   type DomainReport,
@@ -36,6 +38,3 @@ export {
   type TrainTokenizerOptions,
   trainCorpusTokenizer,
 } from './tokenizer-training.ts';
-
-export { type ConversionReport, type ConvertOptions, convertToMds } from './convert/convert.ts';
-export type { InputFormat } from './convert/inputs.ts';

@@ -1,6 +1,7 @@
 /** `dabarex data convert`: JSONL, Parquet, texts and MDS to MDS. */
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { DabarexError } from '../../../base/index.ts';
 import { type ConversionReport, convertToMds, type InputFormat } from '../../../prepare/index.ts';
 import type { CliContext } from '../../context.ts';
 import { examples } from '../../help.ts';
@@ -79,7 +80,10 @@ async function run(
   const progress = createProgressDisplay(context.stderr, context.now);
   const { tokenizer, sequenceLength, textColumn, workers } = options;
   if (sequenceLength !== undefined && tokenizer === undefined) {
-    throw new InvalidArgumentError('--sequence-length needs --tokenizer.');
+    throw new DabarexError(
+      'config_invalid',
+      'Sequences are cut from tokens: give --tokenizer with --sequence-length.',
+    );
   }
   let report: ConversionReport & { reused: boolean };
   try {
