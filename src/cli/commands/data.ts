@@ -1,10 +1,15 @@
 /** `dabarex data`: about sets of data. Each subcommand has a file in data/. */
 import { Command } from 'commander';
 import type { CliContext } from '../context.ts';
+import { convertCommand } from './data/convert.ts';
 import { inspectCommand } from './data/inspect.ts';
 import { mergeIndexCommand } from './data/merge-index.ts';
 
-const SUBCOMMANDS: readonly ((context: CliContext) => Command)[] = [inspectCommand, mergeIndexCommand];
+const SUBCOMMANDS: readonly ((context: CliContext) => Command)[] = [
+  inspectCommand,
+  convertCommand,
+  mergeIndexCommand,
+];
 
 /** @returns `data` with its subcommands */
 export function dataCommand(context: CliContext): Command {
