@@ -12,5 +12,7 @@ export { type MosaicState, mosaicStateSchema } from './mosaic/mosaic-state.ts';
 export type { NdArray, NdData, NdDtype } from './ndarray.ts';
 export type { Mix, RankOf, SamplePlace, ShardPlace } from './places.ts';
 export type { SampleReader } from './sample-reader.ts';
-export { StreamingDataset, type StreamingDatasetOptions } from './streaming-dataset.ts';
+export { type SimulateOptions, type Simulation, simulate } from './simulate/simulate.ts';
+export { indexedShards, SIMULATED_SHUFFLES, type SimulatedShard } from './simulate/uses.ts';
+export { DEFAULT_BLOCK_SIZE, StreamingDataset, type StreamingDatasetOptions } from './streaming-dataset.ts';
 export { type StreamingState, streamingStateSchema } from './streaming-state.ts';

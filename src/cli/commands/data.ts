@@ -3,8 +3,13 @@ import { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { inspectCommand } from './data/inspect.ts';
 import { mergeIndexCommand } from './data/merge-index.ts';
+import { simulateCommand } from './data/simulate.ts';
 
-const SUBCOMMANDS: readonly ((context: CliContext) => Command)[] = [inspectCommand, mergeIndexCommand];
+const SUBCOMMANDS: readonly ((context: CliContext) => Command)[] = [
+  inspectCommand,
+  mergeIndexCommand,
+  simulateCommand,
+];
 
 /** @returns `data` with its subcommands */
 export function dataCommand(context: CliContext): Command {

@@ -4,10 +4,13 @@
  * taken at their mean), so no order of single samples is made, and a billion samples take no longer than their shards.
  */
 import { assert, streamOf } from '../../base/index.ts';
+import { readMdsIndex } from '../mds-index.ts';
 import { NumpyRandom } from '../mosaic/pcg64.ts';
-import type { MosaicShuffle } from '../mosaic/shuffles.ts';
+import { MOSAIC_SHUFFLES, type MosaicShuffle } from '../mosaic/shuffles.ts';
 import { divideSpans, type Span, spansOf } from '../mosaic/spans.ts';
-import { type NativeShuffle, SampleOrder, type ShardUse } from '../order/sample-order.ts';
+import { SampleOrder, type ShardUse } from '../order/sample-order.ts';
+
+export const SIMULATED_SHUFFLES = ['block', 'full', 'none', ...MOSAIC_SHUFFLES] as const;
 
 export interface SimulatedShard {
   readonly samples: number;
@@ -19,7 +22,7 @@ export interface SimulatedShard {
 
 export interface UsesOptions {
   readonly shards: readonly SimulatedShard[];
-  readonly shuffle: NativeShuffle | MosaicShuffle;
+  readonly shuffle: (typeof SIMULATED_SHUFFLES)[number];
   readonly blockSize: number;
   readonly canonicalNodes: number;
   readonly seed: number;
@@ -109,4 +112,13 @@ function shardFinder(spans: readonly Span[]): (sample: number) => number {
     assert(sample < spans[low]!.end, `sample ${sample} in no shard`);
     return low;
   };
+}
+
+/** The shards of an MDS data set by its index alone. @throws shard_index_invalid */
+export function indexedShards(dir: string): SimulatedShard[] {
+  return readMdsIndex(dir).map(({ samples, raw_data: raw, zip_data: zip }) => ({
+    samples,
+    downloadBytes: (zip ?? raw).bytes,
+    cacheBytes: (zip ?? raw).bytes,
+  }));
 }
