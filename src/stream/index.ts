@@ -6,9 +6,9 @@ export { type ColumnReport, type Inspection, type InspectOptions, inspectMds } f
 export { type MergedIndex, mergeMdsIndexes } from './mds-merge.ts';
 export { MdsReader, type MdsReaderOptions, type MdsShardFile } from './mds-reader.ts';
 export { isMdsDataset, MdsWriter, type MdsWriterOptions } from './mds-writer.ts';
-export { isMosaicOrder, type StreamConfig, streamConfigSchema } from './mosaic/config.ts';
 export { MosaicDataset, type MosaicDatasetOptions } from './mosaic/mosaic-dataset.ts';
 export { type MosaicState, mosaicStateSchema } from './mosaic/mosaic-state.ts';
+export { isMosaicOrder, type OrderConfig, orderConfigSchema } from './mosaic/order-config.ts';
 export type { NdArray, NdData, NdDtype } from './ndarray.ts';
 export type { Mix, RankOf, SamplePlace, ShardPlace } from './places.ts';
 export type { SampleReader } from './sample-reader.ts';
