@@ -6,7 +6,7 @@
  * the samples of some neighbouring shards, a block, among themselves. So at any moment a lane needs the shards of one block only,
  * and a node that reads some lanes never needs the shards of the others.
  * `full` is one block; `none` is the order in which the samples were written.
- * Memory: 16 bytes a shard. Limit: 2^40 samples.
+ * Memory: some 250 bytes a shard, none a sample. Limit: 2^40 samples.
  */
 import { DabarexError } from '../../base/index.ts';
 import { IndexPermutation, type OrderKey, subkey } from './permutation.ts';
