@@ -57,6 +57,7 @@ describe('data simulate', () => {
       ['--samples', '8', '--shard-samples', '8', '--batch', '8', '--canonical-nodes', '9'],
       /cannot share/,
     ],
+    ['more steps than can be followed', [...plan, '--steps', '999999999999'], /Choose fewer steps/],
     ['no index', ['--index', join(dir, 'none'), '--batch', '8'], /index\.json is missing/],
     ['a size that is none', [...plan, '--cache-limit', 'much'], /as 500MB/],
     ['a step of no time', [...plan, '--step-time', '0'], /above 0/],

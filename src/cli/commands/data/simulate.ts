@@ -42,6 +42,8 @@ interface Options {
 }
 
 const MAX_SHARDS = 20_000_000;
+/** what is kept of each takes some hundred bytes */
+const MAX_USES = 20_000_000;
 
 /** @returns the command `simulate` */
 export function simulateCommand(context: CliContext): Command {
@@ -90,6 +92,7 @@ function run(recipePath: string | undefined, options: Options, context: CliConte
   const shards = shardsOf(options, context.cwd);
   const batch = options.batch ?? batchOf(recipePath, context.cwd);
   const plan = planOf(options, shards, batch);
+  requireBounded(plan);
   const result = simulate(plan);
   if (options.svg !== undefined) {
     writeFileAtomic(resolve(context.cwd, options.svg), simulationFigure(result));
@@ -129,6 +132,18 @@ function planOf(options: Options, shards: readonly SimulatedShard[], globalBatch
     cacheLimitBytes: options.cacheLimit,
     predownloadSteps: options.predownload === undefined ? 8 : Math.floor(options.predownload / batchOfDevice),
   };
+}
+
+/** @throws usage_invalid where more shards would be used than fit into memory */
+function requireBounded(plan: SimulateOptions): void {
+  const { numSamples, numShards } = settingsOf(plan);
+  const epochs = Math.ceil((plan.numSteps * plan.globalBatch) / numSamples);
+  const uses = epochs * (numShards + plan.canonicalNodes);
+  if (uses <= MAX_USES) return;
+  throw usage(
+    `${formatCount(epochs)} epochs of ${formatCount(numShards)} shards on ${formatCount(plan.canonicalNodes)} canonical nodes are ` +
+      `more than the ${formatCount(MAX_USES)} uses of shards that can be followed. Choose fewer steps.`,
+  );
 }
 
 function shardsOf(options: Options, cwd: string): SimulatedShard[] {
