@@ -43,7 +43,7 @@ export class Mixture {
     this.weights = weights;
   }
 
-  /** The next stream, which is drawn thereby. */
+  /** The next stream, which is drawn thereby; -1 where none has a weight. */
   next(): number {
     const n = this.numDrawn() + 1;
     const { weights } = this;
@@ -68,7 +68,7 @@ export class Mixture {
     }
     // Rounding, or a debt carried to a stream of weight 0, can leave no candidate; then the one furthest behind.
     const chosen = best >= 0 ? best : largest;
-    this.drawnInMix[chosen]!++;
+    if (chosen >= 0) this.drawnInMix[chosen]!++;
     return chosen;
   }
 

@@ -4,11 +4,13 @@ import type { CliContext } from '../context.ts';
 import { convertCommand } from './data/convert.ts';
 import { inspectCommand } from './data/inspect.ts';
 import { mergeIndexCommand } from './data/merge-index.ts';
+import { simulateCommand } from './data/simulate.ts';
 
 const SUBCOMMANDS: readonly ((context: CliContext) => Command)[] = [
   inspectCommand,
   convertCommand,
   mergeIndexCommand,
+  simulateCommand,
 ];
 
 /** @returns `data` with its subcommands */

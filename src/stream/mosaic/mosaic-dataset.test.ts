@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SampleReader } from '../sample-reader.ts';
-import { isMosaicOrder, streamConfigSchema } from './config.ts';
 import { MosaicDataset, type MosaicDatasetOptions } from './mosaic-dataset.ts';
+import { isMosaicOrder, orderConfigSchema } from './order-config.ts';
 
 const T = 2;
 const END = 0;
@@ -17,7 +17,7 @@ function memoryReader(shardSizes: readonly number[], base: number): SampleReader
 
 function open(config: object = {}, options: Partial<MosaicDatasetOptions> = {}): MosaicDataset {
   const streams = { a: memoryReader([10, 12, 14], 100), b: memoryReader([9, 9, 10], 1000) };
-  const parsed = streamConfigSchema.parse({ shuffle: 'py1s', canonicalNodes: 2, ...config });
+  const parsed = orderConfigSchema.parse({ shuffle: 'py1s', canonicalNodes: 2, ...config });
   return new MosaicDataset({ streams, config: parsed, batchSequences: 8, endOfText: END, ...options });
 }
 
@@ -149,13 +149,13 @@ describe('MosaicDataset', () => {
   });
 });
 
-describe('data.stream', () => {
+describe('orderConfigSchema', () => {
   it('is our own order by default, MosaicML’s by its shuffles or keys, and not both', () => {
-    const parse = (config: object) => streamConfigSchema.safeParse(config);
+    const parse = (config: object) => orderConfigSchema.safeParse(config);
     expect(parse({}).data).toEqual({ shuffle: 'block' });
-    expect(isMosaicOrder(streamConfigSchema.parse({ shuffle: 'none' }))).toBe(false);
-    expect(isMosaicOrder(streamConfigSchema.parse({ shuffle: 'none', partition: 'orig' }))).toBe(true);
-    expect(isMosaicOrder(streamConfigSchema.parse({ shuffle: 'py1e' }))).toBe(true);
+    expect(isMosaicOrder(orderConfigSchema.parse({ shuffle: 'none' }))).toBe(false);
+    expect(isMosaicOrder(orderConfigSchema.parse({ shuffle: 'none', partition: 'orig' }))).toBe(true);
+    expect(isMosaicOrder(orderConfigSchema.parse({ shuffle: 'py1e' }))).toBe(true);
     expect(parse({ batching: 'stratified' }).error?.issues[0]?.message).toContain('py1e');
     expect(parse({ shuffle: 'py1b' }).success).toBe(false);
     expect(parse({ shares: { a: { proportion: 0 } }, shuffle: 'py1e' }).success).toBe(false);

@@ -11,16 +11,16 @@ import { type Batch, emptyBatch, fillSequence, readSequence } from '../batch.ts'
 import { MdsReader } from '../mds-reader.ts';
 import type { Mix, RankOf, SamplePlace, ShardPlace } from '../places.ts';
 import type { SampleReader } from '../sample-reader.ts';
-import { isMosaicShuffle, type StreamConfig } from './config.ts';
 import { createEpoch, type Epoch, type EpochOptions, type EpochStream } from './epoch.ts';
 import { type MosaicState, requireMosaicState } from './mosaic-state.ts';
+import { isMosaicShuffle, type OrderConfig } from './order-config.ts';
 import { NO_SAMPLE } from './partition.ts';
 import { chooseSamples, type StreamShare } from './sampling.ts';
 
 export interface MosaicDatasetOptions {
   /** domain -> folder of its token shards, or a reader of them, which is closed with the data set; their order counts */
   readonly streams: Readonly<Record<string, string | SampleReader>>;
-  readonly config: StreamConfig;
+  readonly config: OrderConfig;
   /** sequences of all ranks a step */
   readonly batchSequences: number;
   /** token that ends a document */

@@ -6,7 +6,7 @@
  * the samples of some neighbouring shards, a block, among themselves. So at any moment a lane needs the shards of one block only,
  * and a node that reads some lanes never needs the shards of the others.
  * `full` is one block; `none` is the order in which the samples were written.
- * Memory: 16 bytes a shard. Limit: 2^40 samples.
+ * Memory: some 250 bytes a shard, none a sample. Limit: 2^40 samples.
  */
 import { DabarexError } from '../../base/index.ts';
 import { IndexPermutation, type OrderKey, subkey } from './permutation.ts';
@@ -29,6 +29,13 @@ interface Span {
   readonly start: number;
   readonly length: number;
   readonly shard: number;
+}
+
+/** A shard in use, from one turn of a lane to another. */
+export interface ShardUse {
+  readonly shard: number;
+  readonly first: number;
+  readonly last: number;
 }
 
 interface LaneEpoch {
@@ -117,6 +124,27 @@ export class SampleOrder {
     return [...shards];
   }
 
+  /** Which shards a lane uses in an epoch, block by block, and its turns of first and last use, within the epoch. */
+  shardUses(number: number, epoch: number): ShardUse[] {
+    const lane = this.lanes[number]!;
+    const uses: ShardUse[] = [];
+    for (let start = 0; start < lane.size; ) {
+      const block = this.blockAt(lane, number, epoch, start);
+      const { order, starts } = lane.epoch!;
+      const spanAt = (place: number) =>
+        lastNotAbove(starts, start + block.permutation.at(place - start), block.first, block.last);
+      const count = block.last - block.first + 1;
+      const isOrdered = this.options.shuffle === 'none';
+      const firsts = isOrdered ? starts.subarray(0, count) : seen(count, block, 1, spanAt);
+      const lasts = isOrdered ? starts.map((each) => each - 1).subarray(1) : seen(count, block, -1, spanAt);
+      for (let i = 0; i < count; i++) {
+        uses.push({ shard: lane.spans[order[block.first + i]!]!.shard, first: firsts[i]!, last: lasts[i]! });
+      }
+      start = block.end;
+    }
+    return uses;
+  }
+
   private blockAt(lane: Lane, number: number, epoch: number, place: number): Block {
     const known = lane.block;
     if (known?.epoch === epoch && place >= known.start && place < known.end) return known;
@@ -161,6 +189,32 @@ export class SampleOrder {
     }
     return { epoch, key, order, starts };
   }
+}
+
+/**
+ * The place at which each span of a block is met first, from its start or its end. A span not met within twenty times as
+ * many places as it should take counts as met there.
+ */
+function seen(
+  count: number,
+  block: Block,
+  direction: 1 | -1,
+  spanAt: (place: number) => number,
+): Float64Array {
+  const places = new Float64Array(count).fill(-1);
+  const most = Math.min(
+    block.end - block.start,
+    Math.max(4096, Math.ceil(20 * count * (1 + Math.log(count)))),
+  );
+  const from = direction === 1 ? block.start : block.end - 1;
+  let missing = count;
+  for (let i = 0; i < most && missing > 0; i++) {
+    const span = spanAt(from + direction * i) - block.first;
+    if (places[span]! >= 0) continue;
+    places[span] = from + direction * i;
+    missing--;
+  }
+  return places.map((place) => (place >= 0 ? place : from + direction * (most - 1)));
 }
 
 /** Lanes of N / lanes samples, the first ones one longer where that is no whole number. */

@@ -1,4 +1,4 @@
-/** What a recipe says about the order of training samples: `data.stream`. */
+/** What `data.stream` of a recipe says about the order of training samples. */
 import { z } from 'zod';
 import { MOSAIC_SHUFFLES, type MosaicShuffle } from './shuffles.ts';
 
@@ -23,7 +23,7 @@ const MOSAIC_KEYS = [
   'shares',
 ] as const;
 
-export const streamConfigSchema = z
+export const orderConfigSchema = z
   .strictObject({
     /** block, full, none: our own, entered anywhere at once; the others: MosaicML Streaming's, bit for bit */
     shuffle: z.enum(['block', 'full', 'none', ...MOSAIC_SHUFFLES]).default('block'),
@@ -60,13 +60,13 @@ export const streamConfigSchema = z
     }
   });
 
-export type StreamConfig = z.infer<typeof streamConfigSchema>;
+export type OrderConfig = z.infer<typeof orderConfigSchema>;
 
 /** Whether the order is MosaicML's: its shuffles, or none with a key that only its orders have. */
-export function isMosaicOrder(config: StreamConfig): boolean {
+export function isMosaicOrder(config: OrderConfig): boolean {
   return isMosaicShuffle(config.shuffle) || MOSAIC_KEYS.some((key) => config[key] !== undefined);
 }
 
-export function isMosaicShuffle(shuffle: StreamConfig['shuffle']): shuffle is MosaicShuffle {
+export function isMosaicShuffle(shuffle: OrderConfig['shuffle']): shuffle is MosaicShuffle {
   return (MOSAIC_SHUFFLES as readonly string[]).includes(shuffle);
 }
