@@ -13,7 +13,7 @@ import { startTokenizers } from './peers/tokenizers.ts';
 import { sampleOfSources } from './quickstart-text.ts';
 import { EncodingThreads } from './tokenize-threads.ts';
 
-const BYTES_PER_SOURCE = 250_000;
+const BYTES_PER_SOURCE = 150_000;
 const WINDOW_MS = 300;
 
 export default async function* tokenize(kernels: Kernels): AsyncIterable<Case> {
