@@ -6,4 +6,5 @@ export { bfloat16ToFloat32, float32ToBfloat16, fromFloat16Bits, toFloat16Bits } 
 export { nearestWord } from './nearest.ts';
 export type { OnProgress, Progress } from './progress.ts';
 export { philox, Rng, streamOf } from './rng.ts';
+export { answerJobs, ThreadPool } from './thread-pool.ts';
 export { spawnWorker } from './worker.ts';

@@ -45,7 +45,7 @@ export function* documentLines(documents: Iterable<Document>): Generator<Uint8Ar
  */
 export async function* readDocuments(path: string): AsyncGenerator<Document> {
   let lineNumber = 0;
-  for await (const line of linesOf(path)) yield parseDocument(line, path, ++lineNumber);
+  for await (const line of linesOf(path)) yield parseDocument(line, path, { lineNumber: ++lineNumber });
 }
 
 /** Lines ended by `\n` alone; node's readline would also cut at U+2028, which JSON leaves as it is. */
@@ -63,16 +63,25 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   if (pending.length > 0) yield Buffer.concat(pending).toString('utf8');
 }
 
-function parseDocument(line: string, path: string, lineNumber: number): Document {
+/**
+ * The document on one line of the file at `path`.
+ * @throws documents_invalid, with the place of the line
+ */
+export function parseDocument(
+  line: string,
+  path: string,
+  place: { readonly lineNumber: number } | { readonly startByte: number },
+): Document {
   try {
     const document = JSON.parse(line) as Document;
     if (typeof document.id === 'string' && typeof document.text === 'string') return document;
   } catch {
     // reported below
   }
+  const which = 'lineNumber' in place ? `line ${place.lineNumber}` : `the line at byte ${place.startByte}`;
   throw new DabarexError(
     'documents_invalid',
-    `${path}: line ${lineNumber} is not a document. Delete the folder of documents and prepare the corpus again.`,
-    { path, lineNumber },
+    `${path}: ${which} is not a document. Delete the folder of documents and prepare the corpus again.`,
+    { path, ...place },
   );
 }

@@ -1,65 +1,59 @@
-/** Encoding in worker threads; answers come in whatever order, promises keep the caller's. */
-import type { Worker } from 'node:worker_threads';
-import { assert, spawnWorker } from '../base/index.ts';
+/**
+ * Encoding in worker threads. Lines of documents go there as the bytes that stand in the file, so that nothing but reading is left
+ * to the thread that asks; a text too long for one thread goes in parts that end where the tokenizer splits anyway.
+ */
+import { ThreadPool } from '../base/index.ts';
+import type { LineBlock } from '../stream/index.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
 import type { EncodeAnswer, EncodeJob } from './encode-worker.ts';
 
-interface Pending {
-  readonly resolve: (tokens: Int32Array) => void;
-  readonly reject: (error: unknown) => void;
-}
+const PART_BYTES = 1 << 20;
 
 export class EncodePool {
-  private readonly workers: Worker[];
-  private readonly pending = new Map<number, Pending>();
-  private nextId = 0;
-  private failure: unknown;
+  private readonly pool: ThreadPool<EncodeJob, EncodeAnswer>;
+  private readonly tokenizer: Tokenizer;
 
-  /** @param tokenizerPath a tokenizer.json, loaded once by each thread */
-  constructor(tokenizerPath: string, threads: number) {
-    assert(threads >= 1, 'an encode pool needs a thread');
-    this.workers = Array.from({ length: threads }, () => {
-      const url = new URL(
-        `./encode-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
-        import.meta.url,
-      );
-      const worker = spawnWorker(url, { workerData: { tokenizerPath } });
-      worker.on('message', (answer: EncodeAnswer) => this.settle(answer));
-      worker.on('error', (error) => this.fail(error));
-      worker.on('exit', (status) => this.fail(new Error(`an encoding thread ended with status ${status}`)));
-      return worker;
-    });
+  /** @param tokenizerPath a tokenizer.json, loaded once by each thread; @param tokenizer the same */
+  constructor(tokenizerPath: string, tokenizer: Tokenizer, threads: number) {
+    const url = new URL(`./encode-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+    this.pool = new ThreadPool(url, { tokenizerPath }, threads);
+    this.tokenizer = tokenizer;
   }
 
   get threads(): number {
-    return this.workers.length;
+    return this.pool.threads;
   }
 
-  /** The tokens of all `texts` joined, the end-of-text token after each. */
-  encode(texts: readonly string[]): Promise<Int32Array> {
-    if (this.failure) return Promise.reject(this.failure);
-    const id = this.nextId++;
-    const job: EncodeJob = { id, texts };
-    const tokens = new Promise<Int32Array>((resolve, reject) => {
-      this.pending.set(id, { resolve, reject });
-      this.workers[id % this.workers.length]!.postMessage(job);
-    });
-    // A thread may fail while nobody waits yet; whoever waits later still gets the error.
-    tokens.catch(() => {});
-    return tokens;
+  /** the token that ends a document */
+  get endOfTextId(): number {
+    return this.tokenizer.endOfTextId;
   }
 
-  async close(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.terminate()));
+  /**
+   * The tokens of the documents in `lines`, the end-of-text token after each.
+   * @param block lines of the document file at `path`, given away
+   * @throws documents_invalid for a line that is not a document
+   */
+  encodeLines({ bytes, startByte }: LineBlock, path: string): Promise<EncodeAnswer> {
+    return this.pool.run({ kind: 'lines', bytes, path, startByte }, [bytes.buffer]);
   }
 
-  private settle({ id, tokens }: EncodeAnswer): void {
-    this.pending.get(id)?.resolve(tokens);
-    this.pending.delete(id);
+  /** The tokens of one text as several answers, whose tokens in order are all of it; the end-of-text token ends the last. */
+  encodeText(text: string): Promise<EncodeAnswer>[] {
+    const bytes = new TextEncoder().encode(text);
+    const answers: Promise<EncodeAnswer>[] = [];
+    for (let start = 0; start < bytes.length || start === 0; ) {
+      const end = this.tokenizer.safeCut(bytes, start + PART_BYTES);
+      const part = bytes.slice(start, end);
+      const ends = end === bytes.length;
+      answers.push(this.pool.run({ kind: 'part', bytes: part, ends }, [part.buffer]));
+      if (ends) return answers;
+      start = end;
+    }
+    return answers;
   }
 
-  private fail(error: unknown): void {
-    this.failure ??= error;
-    for (const { reject } of this.pending.values()) reject(error);
-    this.pending.clear();
+  close(): Promise<void> {
+    return this.pool.close();
   }
 }

@@ -8,6 +8,7 @@ export {
 export { type PreparedCorpus, type PrepareOptions, prepareCorpus } from './corpus.ts';
 export type { CorpusManifest, DomainReport, SourceReport, StageReport } from './corpus-report.ts';
 export { type Document, readDocuments } from './documents.ts';
+export { type SampleDocument, type SampleLineage, sampleLineage } from './lineage.ts';
 export type { Share } from './pipeline/shares.ts';
 export { renderReport } from './report/report.ts';
 export { FORMATS, type Format, type SourceConfig, sourceConfigSchema } from './source-config.ts';

@@ -7,6 +7,7 @@ import { saveTokenizer, type Tokenizer, trainChar } from '../tokenizer/index.ts'
 import { prepareConfigSchema } from './config.ts';
 import { prepareCorpus } from './corpus.ts';
 import { readDocuments } from './documents.ts';
+import { sampleLineage } from './lineage.ts';
 import { SPLITS } from './split.ts';
 import { tokenizeCorpus } from './token-shards.ts';
 
@@ -82,6 +83,32 @@ it('writes the same bytes with one thread and with two, and reuses what is finis
   expect((await tokenize('one')).reused).toBe(false);
   expect(filesOf('one')).toEqual(filesOf('two'));
   expect((await tokenize('one', 1, { sampleTokens: 33 })).reused).toBe(false);
+});
+
+it('tells of which documents a sample is made, token by token', async () => {
+  const { shardsDir } = await tokenize('lineage', 2);
+  const dir = join(shardsDir, 'train', 'a');
+  const reader = new MdsReader(dir);
+  for (const sample of [0, 1, 700, reader.numSamples - 1]) {
+    const { documents, split, domain } = await sampleLineage(dir, sample, documentsDir);
+    expect({ split, domain }).toEqual({ split: 'train', domain: 'a' });
+    const tokens = reader.read(sample).tokens as Int32Array;
+    expect(documents[0]!.firstToken).toBe(0);
+    expect(documents.at(-1)!.endToken).toBe(tokens.length);
+    for (const { firstToken, endToken, text, source, path, isChanged } of documents) {
+      const part = [...tokens.subarray(firstToken, endToken)];
+      const whole = [...tokenizer.encode(text), tokenizer.endOfTextId];
+      expect(whole.join(' ')).toContain(part.join(' '));
+      expect({ source, isChanged }).toEqual({ source: 'file:a', isChanged: false });
+      expect(text).toBe(readFileSync(join(root, 'a', path), 'utf8'));
+    }
+  }
+  await expect(sampleLineage(dir, reader.numSamples, documentsDir)).rejects.toMatchObject({
+    code: 'sample_invalid',
+  });
+  await expect(sampleLineage(shardsDir, 0, documentsDir)).rejects.toMatchObject({ code: 'shard_missing' });
+  await expect(sampleLineage(dir, 0, root)).rejects.toMatchObject({ code: 'documents_invalid' });
+  reader.close();
 });
 
 it('by key leaves shards alone that may be read just now', async () => {

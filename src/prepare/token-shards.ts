@@ -1,27 +1,31 @@
 /**
  * Clean documents to token shards: one MDS data set per split and domain, `{train,heldout}/DOMAIN/`, column `tokens`
  * (ndarray:int32), every sample of one length and sharing its first token with the last of the one before; documents are joined with the
- * end-of-text token after each; and `manifest.json`. The bytes written do not hang on the number of threads.
+ * end-of-text token after each; `lineage.bin` beside them; and `manifest.json`. The bytes written do not hang on the number of threads.
  * Limit: a split's last tokens that fill no sample are left out (`tokens` in the manifest counts them).
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError, type OnProgress } from '../base/index.ts';
-import { MdsWriter } from '../stream/index.ts';
-import { loadTokenizer } from '../tokenizer/index.ts';
+import { type LineBlock, lineBlocks, MdsWriter } from '../stream/index.ts';
+import { loadTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import type { CorpusManifest } from './corpus-report.ts';
-import { readDocuments } from './documents.ts';
+import { parseDocument } from './documents.ts';
 import { EncodePool } from './encode-pool.ts';
+import type { EncodeAnswer } from './encode-worker.ts';
+import { LINEAGE_FILE, LineageWriter } from './lineage.ts';
 import { describeFile, type ManifestFile, stageKey } from './manifest.ts';
 import { SampleCutter } from './sample-cutter.ts';
 import { SPLITS, type Split } from './split.ts';
 import { makeStage, type StageOptions, stageFolder } from './stage-folder.ts';
 import { finishedCorpus } from './text-sample.ts';
 
-const CODE_VERSION = 1;
-/** Characters of text in one job of a thread. */
-const JOB_CHARACTERS = 1 << 18;
+const CODE_VERSION = 2;
+/** Bytes of one job of a thread. */
+const BLOCK_BYTES = 1 << 18;
+/** A block this long is one long line, whose text is taken apart. */
+const LONG_BLOCK_BYTES = 1 << 22;
 
 export interface TokenizeOptions extends StageOptions {
   readonly documentsDir: string;
@@ -64,7 +68,7 @@ export async function tokenizeCorpus(
 ): Promise<{ shardsDir: string; manifest: ShardsManifest; reused: boolean }> {
   const { documentsDir, outDir, sampleTokens } = options;
   const corpus = finishedCorpus(documentsDir);
-  loadTokenizer(options.tokenizerPath); // a broken one is reported here, with its code, not from a thread
+  const tokenizer = loadTokenizer(options.tokenizerPath);
   const tokenizerSha256 = createHash('sha256').update(readFileSync(options.tokenizerPath)).digest('hex');
   const inputs = { codeVersion: CODE_VERSION, corpusKey: corpus.key, tokenizerSha256, sampleTokens };
   const key = stageKey(inputs);
@@ -72,7 +76,7 @@ export async function tokenizeCorpus(
   const made = await makeStage<ShardsManifest>(shardsDir, key, options, async (folder) => ({
     key,
     ...inputs,
-    ...(await writeShards(corpus, folder, options)),
+    ...(await writeShards(corpus, folder, tokenizer, options)),
   }));
   return { shardsDir, ...made };
 }
@@ -80,6 +84,7 @@ export async function tokenizeCorpus(
 async function writeShards(
   corpus: CorpusManifest,
   folder: string,
+  tokenizer: Tokenizer,
   options: TokenizeOptions,
 ): Promise<Pick<ShardsManifest, 'domains' | 'files'>> {
   const names = Object.keys(corpus.domains);
@@ -89,7 +94,7 @@ async function writeShards(
   }, 0);
   const domains: Record<string, Record<Split, TokenCount>> = {};
   const files: ManifestFile[] = [];
-  const pool = new EncodePool(options.tokenizerPath, options.threads);
+  const pool = new EncodePool(options.tokenizerPath, tokenizer, options.threads);
   let done = 0;
   const onBytes = (bytes: number) => {
     done += bytes;
@@ -122,47 +127,43 @@ async function writeSplit(
   const dir = join(outDir, split, domain);
   const writer = new MdsWriter({ dir, columns: { tokens: 'ndarray:int32' }, hashes: ['sha256'] });
   const cutter = new SampleCutter(sampleTokens, (tokens) => writer.write({ tokens }));
+  const lineage = new LineageWriter(join(dir, LINEAGE_FILE), pool.endOfTextId);
   const counts = { documents: 0, tokens: 0, bytes: 0 };
-  const takeFirst = async (queue: Job[]): Promise<void> => {
-    const { tokens, bytes } = queue.shift()!;
-    const encoded = await tokens;
-    counts.tokens += encoded.length;
-    cutter.push(encoded);
+  const takeFirst = async (queue: Promise<EncodeAnswer>[]): Promise<void> => {
+    const { tokens, documents, bytes } = await queue.shift()!;
+    counts.documents += documents;
+    counts.bytes += bytes;
+    counts.tokens += tokens.length;
+    cutter.push(tokens);
+    lineage.addTokens(tokens);
     onBytes(bytes);
   };
-  const queue: Job[] = [];
-  for await (const texts of jobsOf(join(documentsDir, split, `${domain}.jsonl`))) {
-    signal?.throwIfAborted();
-    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-    counts.documents += texts.length;
-    counts.bytes += bytes;
-    queue.push({ tokens: pool.encode(texts), bytes });
-    if (queue.length > 2 * pool.threads) await takeFirst(queue);
+  const path = join(documentsDir, split, `${domain}.jsonl`);
+  const queue: Promise<EncodeAnswer>[] = [];
+  for await (const block of lineBlocks(path, { blockBytes: BLOCK_BYTES, signal })) {
+    lineage.addLines(block.bytes);
+    queue.push(...encodeBlock(pool, block, path));
+    while (queue.length > 3 * pool.threads) await takeFirst(queue);
   }
   while (queue.length > 0) await takeFirst(queue);
+  lineage.finish();
   if (cutter.numSamples === 0) throw tooSmall(domain, split, counts.tokens, sampleTokens);
   writer.finish();
   return { ...counts, bytesPerToken: counts.bytes / counts.tokens, samples: cutter.numSamples };
 }
 
-interface Job {
-  readonly tokens: Promise<Int32Array>;
-  readonly bytes: number;
-}
-
-async function* jobsOf(path: string): AsyncGenerator<string[]> {
-  let texts: string[] = [];
-  let length = 0;
-  for await (const { text } of readDocuments(path)) {
-    texts.push(text);
-    length += text.length;
-    if (length >= JOB_CHARACTERS) {
-      yield texts;
-      texts = [];
-      length = 0;
-    }
+function encodeBlock(pool: EncodePool, block: LineBlock, path: string): Promise<EncodeAnswer>[] {
+  if (block.bytes.length < LONG_BLOCK_BYTES) return [pool.encodeLines(block, path)];
+  const answers: Promise<EncodeAnswer>[] = [];
+  const lines = Buffer.from(block.bytes.buffer);
+  for (let start = 0; start < lines.length; ) {
+    const newline = lines.indexOf(10, start);
+    const end = newline < 0 ? lines.length : newline;
+    const place = { startByte: block.startByte + start };
+    answers.push(...pool.encodeText(parseDocument(lines.toString('utf8', start, end), path, place).text));
+    start = end + 1;
   }
-  if (texts.length > 0) yield texts;
+  return answers;
 }
 
 function tooSmall(domain: string, split: Split, tokens: number, sampleTokens: number): DabarexError {

@@ -1,14 +1,17 @@
 /**
  * Byte-level BPE: text is split into pieces, each piece is bytes, and known pairs are merged by rank.
- * Most pieces repeat, so the ids of a piece are kept: encoding is then one scan and one lookup a piece.
+ * How it is done at speed stands in piece-encoder.ts.
  * Source: Sennrich et al. 2016; byte level as in GPT-2 (Radford et al. 2019); reference openai/tiktoken.
  */
 import { assert } from '../base/index.ts';
 import { BYTES_IN_ID_ORDER } from './byte-alphabet.ts';
 import { MergeTable } from './merge-table.ts';
-import { type PieceEnd, pieceEndOf, type SplitPattern } from './split.ts';
+import { PieceEncoder } from './piece-encoder.ts';
+import { type SplitPattern, type Splitter, splitterOf } from './split.ts';
+import { TokenBuffer } from './token-buffer.ts';
 import type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer.ts';
 import { bpeJson, type TokenizerJson } from './tokenizer-json.ts';
+import { characterStart, Utf8Text } from './utf8-text.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 /** What a byte-level BPE tokenizer is made of. */
@@ -24,30 +27,17 @@ export interface BpeModel {
   readonly ignoreMerges?: boolean;
 }
 
-/** Longer pieces are rare, and would fill the memory that short ones use well. */
-const MAX_CACHED_PIECE_UNITS = 48;
-/** Half of what is kept: when a generation is full it becomes the old one, and the old one is dropped. */
-const CACHE_GENERATION_PIECES = 1 << 16;
-
-type PieceIds = number | Int32Array;
-
 export class BpeTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly endOfTextId: number;
   readonly specialTokens: ReadonlyMap<string, number>;
   private readonly model: BpeModel;
   private readonly vocabulary: Vocabulary;
-  private readonly table: MergeTable;
-  private readonly pieceEnd: PieceEnd;
-  private readonly idOfByte: Int32Array;
-  private readonly idOfPiece: ReadonlyMap<string, number> | undefined;
+  private readonly splitter: Splitter;
+  private readonly encoder: PieceEncoder;
   private readonly specialPattern: RegExp | undefined;
-  private young = new Map<string, PieceIds>();
-  private old = new Map<string, PieceIds>();
-  private out = new Int32Array(1024);
-  private outLength = 0;
-  private pieceBytes = new Uint8Array(256);
-  private pieceIds = new Int32Array(256);
+  private readonly text = new Utf8Text();
+  private readonly out = new TokenBuffer();
 
   /** @param model every single byte must be a token; `parseTokenizer` checks what comes from outside */
   constructor(model: BpeModel) {
@@ -56,21 +46,31 @@ export class BpeTokenizer implements Tokenizer {
     this.endOfTextId = model.endOfTextId;
     this.specialTokens = model.specialTokens;
     this.vocabulary = new Vocabulary(model.tokens, model.specialTokens.values());
-    this.table = new MergeTable(model.merges);
-    this.pieceEnd = pieceEndOf(model.pattern);
-    this.idOfByte = idsOfBytes(model);
-    this.idOfPiece = model.ignoreMerges ? idsOfTokens(model) : undefined;
+    const merges = MergeTable.of(model.merges);
+    const whole = model.ignoreMerges ? idsOfTokens(model) : undefined;
+    this.splitter = splitterOf(model.pattern);
+    this.encoder = new PieceEncoder(this.splitter, merges, idsOfBytes(model), whole);
     this.specialPattern = patternOfAny([...model.specialTokens.keys()]);
   }
 
   encode(text: string, options: EncodeOptions = {}): Int32Array {
-    this.outLength = 0;
-    this.reserve(text.length / 3);
-    if (options.allowedSpecial === 'all' && this.specialPattern) this.encodeWithSpecials(text);
-    else this.encodeOrdinary(text, 0, text.length);
-    const ids = this.out.slice(0, this.outLength);
-    if (this.out.length > 1 << 22) this.out = new Int32Array(1024);
+    const { out } = this;
+    out.clear();
+    if (options.allowedSpecial === 'all' && this.specialPattern) this.encodeWithSpecials(text, out);
+    else this.encodeInto(text, out);
+    const ids = out.slice();
+    out.shrink();
     return ids;
+  }
+
+  encodeInto(text: string | Uint8Array, out: TokenBuffer): void {
+    this.text.set(text);
+    this.encoder.encode(this.text, out);
+    this.text.shrink();
+  }
+
+  safeCut(bytes: Uint8Array, from: number): number {
+    return this.splitter.safeCut(bytes, characterStart(bytes, from), bytes.length);
   }
 
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
@@ -85,82 +85,14 @@ export class BpeTokenizer implements Tokenizer {
     return bpeJson(this.model);
   }
 
-  private encodeWithSpecials(text: string): void {
+  private encodeWithSpecials(text: string, out: TokenBuffer): void {
     let start = 0;
     for (const match of text.matchAll(this.specialPattern!)) {
-      if (match.index > start) {
-        const span = text.slice(start, match.index);
-        this.encodeOrdinary(span, 0, span.length);
-      }
-      this.push(this.specialTokens.get(match[0])!);
+      if (match.index > start) this.encodeInto(text.slice(start, match.index), out);
+      out.push(this.specialTokens.get(match[0])!);
       start = match.index + match[0].length;
     }
-    const rest = text.slice(start);
-    this.encodeOrdinary(rest, 0, rest.length);
-  }
-
-  private encodeOrdinary(text: string, start: number, end: number): void {
-    const { pieceEnd } = this;
-    while (start < end) {
-      const next = pieceEnd(text, start);
-      const piece = text.slice(start, next);
-      const known = this.young.get(piece) ?? this.promote(piece) ?? this.encodePiece(piece);
-      if (typeof known === 'number') this.push(known);
-      else this.pushAll(known);
-      start = next;
-    }
-  }
-
-  /** Looks `piece` up among the older pieces and moves it to the young ones. */
-  private promote(piece: string): PieceIds | undefined {
-    const ids = this.old.get(piece);
-    if (ids !== undefined) this.remember(piece, ids);
-    return ids;
-  }
-
-  private remember(piece: string, ids: PieceIds): void {
-    if (this.young.size >= CACHE_GENERATION_PIECES) {
-      this.old = this.young;
-      this.young = new Map();
-    }
-    this.young.set(piece, ids);
-  }
-
-  private encodePiece(piece: string): PieceIds {
-    const whole = this.idOfPiece?.get(piece);
-    const ids = whole ?? this.mergePiece(piece);
-    // A slice keeps the whole document alive; a string built anew does not.
-    if (piece.length <= MAX_CACHED_PIECE_UNITS)
-      this.remember(Buffer.from(piece, 'utf16le').toString('utf16le'), ids);
-    return ids;
-  }
-
-  private mergePiece(piece: string): PieceIds {
-    if (this.pieceBytes.length < piece.length * 3) {
-      this.pieceBytes = new Uint8Array(piece.length * 3);
-      this.pieceIds = new Int32Array(piece.length * 3);
-    }
-    const { written } = new TextEncoder().encodeInto(piece, this.pieceBytes);
-    for (let i = 0; i < written; i++) this.pieceIds[i] = this.idOfByte[this.pieceBytes[i]!]!;
-    const count = this.table.apply(this.pieceIds, written);
-    return count === 1 ? this.pieceIds[0]! : this.pieceIds.slice(0, count);
-  }
-
-  private push(id: number): void {
-    if (this.outLength === this.out.length) this.reserve(this.outLength + 1);
-    this.out[this.outLength++] = id;
-  }
-
-  private pushAll(ids: Int32Array): void {
-    this.reserve(this.outLength + ids.length);
-    for (let i = 0; i < ids.length; i++) this.out[this.outLength++] = ids[i]!;
-  }
-
-  private reserve(length: number): void {
-    if (length <= this.out.length) return;
-    const grown = new Int32Array(Math.ceil(Math.max(length, this.out.length * 1.5)));
-    grown.set(this.out.subarray(0, this.outLength));
-    this.out = grown;
+    this.encodeInto(text.slice(start), out);
   }
 }
 
@@ -181,18 +113,12 @@ function idsOfBytes(model: BpeModel): Int32Array {
   return ids;
 }
 
-/** Tokens that are whole UTF-8 text, by that text. */
+/** Ordinary tokens by their bytes as Latin-1. */
 function idsOfTokens(model: BpeModel): Map<string, number> {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const special = new Set(model.specialTokens.values());
   const ids = new Map<string, number>();
   model.tokens.forEach((token, id) => {
-    if (!token || special.has(id)) return;
-    try {
-      ids.set(decoder.decode(token), id);
-    } catch {
-      // Part of a character: no piece of text is equal to it.
-    }
+    if (token && !special.has(id)) ids.set(Buffer.from(token).toString('latin1'), id);
   });
   return ids;
 }

@@ -3,9 +3,11 @@
  * The reference point of small experiments (tinyshakespeare: 65 characters), where loss per token is loss per character.
  */
 import { patternOfAny } from './bpe-tokenizer.ts';
+import { TokenBuffer } from './token-buffer.ts';
 import type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer.ts';
 import { END_OF_TEXT, wellFormed } from './tokenizer.ts';
 import { charJson, type TokenizerJson } from './tokenizer-json.ts';
+import { characterStart } from './utf8-text.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 export const UNKNOWN = '<unk>';
@@ -45,21 +47,27 @@ export class CharTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): Int32Array {
-    const ids = new Int32Array(text.length);
-    let length = 0;
-    const encodeSpan = (span: string) => {
-      for (const char of wellFormed(span)) {
-        ids[length++] = this.idOfCodePoint[char.codePointAt(0)!] ?? this.unknownId;
-      }
-    };
+    const out = new TokenBuffer(text.length);
     let start = 0;
     for (const match of options.allowedSpecial === 'all' ? text.matchAll(this.specialPattern) : []) {
-      encodeSpan(text.slice(start, match.index));
-      ids[length++] = this.specialTokens.get(match[0])!;
+      this.encodeInto(text.slice(start, match.index), out);
+      out.push(this.specialTokens.get(match[0])!);
       start = match.index + match[0].length;
     }
-    encodeSpan(text.slice(start));
-    return ids.slice(0, length);
+    this.encodeInto(text.slice(start), out);
+    return out.slice();
+  }
+
+  encodeInto(text: string | Uint8Array, out: TokenBuffer): void {
+    const span =
+      typeof text === 'string'
+        ? wellFormed(text)
+        : new TextDecoder('utf-8', { ignoreBOM: true }).decode(text);
+    for (const char of span) out.push(this.idOfCodePoint[char.codePointAt(0)!] ?? this.unknownId);
+  }
+
+  safeCut(bytes: Uint8Array, from: number): number {
+    return characterStart(bytes, from);
   }
 
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string {

@@ -138,9 +138,8 @@ describe('cl100k_base', () => {
     expect(back.vocabSize).toBe(100280);
     expect(back.endOfTextId).toBe(100257);
     expect(back.decode([100256, 15339])).toBe('hello');
-    expect(
-      Buffer.from(back.encode(ranksText).buffer).equals(Buffer.from(ours.encode(ranksText).buffer)),
-    ).toBe(true);
+    const text = ranksText.slice(0, 100_000);
+    expect(Buffer.from(back.encode(text).buffer).equals(Buffer.from(ours.encode(text).buffer))).toBe(true);
   });
 
   it('refuses broken ranks', () => {
@@ -165,7 +164,7 @@ describe('cl100k_base', () => {
 
 describe('MergeTable', () => {
   it('merges the same by rescan and by heap', () => {
-    const table = new MergeTable(Int32Array.of(0, 0, 2, 2, 0, 3, 0, 1, 4, 2, 2, 5, 4, 3, 6));
+    const table = MergeTable.of(Int32Array.of(0, 0, 2, 2, 0, 3, 0, 1, 4, 2, 2, 5, 4, 3, 6));
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 1 }), { maxLength: 96 }), (symbols) => {
         const a = Int32Array.from(symbols);

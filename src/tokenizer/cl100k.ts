@@ -1,10 +1,11 @@
 /**
  * cl100k_base, the vocabulary of GPT-4 and DBRX, and r50k_base, that of GPT-2, from tiktoken's file of ranks (a line: base64 of the bytes, a space,
- * the rank). That file has no merges: the merge that makes token r is found by encoding its bytes with the ranks below
- * r, which leaves exactly two parts.
+ * the rank). That file has no merges: the merge that makes token r is found by encoding its bytes with the merges before
+ * it, which leaves exactly two parts.
  */
 import { DabarexError } from '../base/index.ts';
 import { BpeTokenizer } from './bpe-tokenizer.ts';
+import { MergeTable } from './merge-table.ts';
 import type { SplitPattern } from './split.ts';
 import { END_OF_TEXT, IM_END, IM_START, PAD } from './tokenizer.ts';
 
@@ -47,62 +48,59 @@ function fromRanks(
   pattern: SplitPattern,
   specialTokens: ReadonlyMap<string, number>,
 ): BpeTokenizer {
-  const { tokens, ranks } = parseRanks(ranksText);
+  const tokens = parseRanks(ranksText);
   if (tokens.length > specialTokens.get(END_OF_TEXT)!) throw invalid(`${tokens.length} ranks are too many`);
-  const merges: number[] = [];
-  tokens.forEach((bytes, id) => {
-    if (bytes.length > 1) merges.push(...partsBelow(bytes, id, ranks), id);
-  });
+  const merges = mergesOf(tokens);
   const all: (Uint8Array | undefined)[] = [...tokens];
   for (const [text, id] of specialTokens) all[id] = new TextEncoder().encode(text);
   return new BpeTokenizer({
     pattern,
     tokens: Array.from(all),
-    merges: Int32Array.from(merges),
+    merges,
     specialTokens,
     endOfTextId: specialTokens.get(END_OF_TEXT)!,
   });
 }
 
-function parseRanks(ranksText: string): { tokens: Uint8Array[]; ranks: Map<string, number> } {
+/** The bytes of the token of each rank. */
+function parseRanks(ranksText: string): Uint8Array[] {
   const tokens: Uint8Array[] = [];
-  const ranks = new Map<string, number>();
+  const seen = new Set<string>();
   for (const line of ranksText.split(/\r?\n/)) {
     if (line === '') continue;
     const [base64 = '', rank] = line.split(' ');
     const bytes = Buffer.from(base64, 'base64');
     const key = bytes.toString('latin1');
-    if (bytes.length === 0 || Number(rank) !== tokens.length || ranks.has(key)) {
+    if (bytes.length === 0 || Number(rank) !== tokens.length || seen.has(key)) {
       throw invalid(
         `line ${tokens.length + 1} ${JSON.stringify(line.slice(0, 80))} is not a new token and the next rank`,
       );
     }
-    ranks.set(key, tokens.length);
+    seen.add(key);
     tokens.push(Uint8Array.from(bytes));
   }
   for (let byte = 0; byte < 256; byte++) {
-    if (!ranks.has(String.fromCharCode(byte))) throw invalid(`byte ${byte} has no rank`);
+    if (!seen.has(String.fromCharCode(byte))) throw invalid(`byte ${byte} has no rank`);
   }
-  return { tokens, ranks };
+  return tokens;
 }
 
-/** The ids of the two parts that `bytes`, token `limit`, consists of under the ranks below `limit`. */
-function partsBelow(bytes: Uint8Array, limit: number, ranks: ReadonlyMap<string, number>): [number, number] {
-  const parts = Array.from(bytes, (byte) => String.fromCharCode(byte));
-  while (parts.length > 2) {
-    let best = limit;
-    let at = -1;
-    for (let i = 0; i + 1 < parts.length; i++) {
-      const rank = ranks.get(parts[i]! + parts[i + 1]!) ?? limit;
-      if (rank < best) {
-        best = rank;
-        at = i;
-      }
+/** The merge that makes each token: the two parts that are left of its bytes under the merges before it. */
+function mergesOf(tokens: readonly Uint8Array[]): Int32Array {
+  const idOfByte = new Int32Array(256);
+  tokens.forEach((bytes, id) => {
+    if (bytes.length === 1) idOfByte[bytes[0]!] = id;
+  });
+  const table = new MergeTable(tokens.length - 256);
+  tokens.forEach((bytes, id) => {
+    if (bytes.length === 1) return;
+    const parts = Int32Array.from(bytes, (byte) => idOfByte[byte]!);
+    if (table.apply(parts, 0, parts.length) !== 2) {
+      throw invalid(`token ${id} cannot be made of two tokens of lower rank`);
     }
-    if (at < 0) throw invalid(`token ${limit} cannot be made of two tokens of lower rank`);
-    parts.splice(at, 2, parts[at]! + parts[at + 1]!);
-  }
-  return [ranks.get(parts[0]!)!, ranks.get(parts[1]!)!];
+    table.add(parts[0]!, parts[1]!, id);
+  });
+  return table.merges;
 }
 
 function invalid(problem: string): DabarexError {

@@ -12,6 +12,7 @@ export { CL100K_SPECIAL_TOKENS, cl100kBase, DBRX_SPECIAL_TOKENS, r50kBase } from
 export { type TokenizerConfig, tokenizerConfigSchema } from './config.ts';
 export { loadTokenizer, parseTokenizer, saveTokenizer } from './parse.ts';
 export { TextStream } from './text-stream.ts';
+export { TokenBuffer } from './token-buffer.ts';
 export {
   DEFAULT_SPECIAL_TOKENS,
   type DecodeOptions,

@@ -15,42 +15,69 @@ export const MAX_MERGES = 2 ** 22;
 
 export class MergeTable {
   /** three numbers a merge, in the order of rank: left id, right id, id of the result */
-  readonly merges: Int32Array;
+  private readonly triples: Int32Array;
   private readonly slots: Int32Array;
   private readonly shift: number;
-  private ranks = new Int32Array(MAX_RESCANNED_SYMBOLS);
+  private readonly ranks = new Int32Array(MAX_RESCANNED_SYMBOLS);
+  private size = 0;
 
-  /** @param merges three numbers a merge, in the order of rank: left id, right id, id of the result; no pair twice */
-  constructor(merges: Int32Array) {
-    assert(merges.length % 3 === 0 && merges.length / 3 < MAX_MERGES, 'a merge is three numbers');
-    this.merges = merges;
-    const bits = Math.max(4, Math.ceil(Math.log2(merges.length / 3 + 1)) + 1);
+  /** An empty table that has room for `capacity` merges. */
+  constructor(capacity: number) {
+    assert(capacity < MAX_MERGES, 'ranks fit into keys');
+    this.triples = new Int32Array(capacity * 3);
+    const bits = Math.max(4, Math.ceil(Math.log2(capacity + 1)) + 1);
     this.shift = 32 - bits;
     this.slots = new Int32Array(2 ** bits).fill(-1);
-    for (let rank = 0; rank < merges.length / 3; rank++) this.insert(rank);
+  }
+
+  /** @param merges three numbers a merge, in the order of rank: left id, right id, id of the result; no pair twice */
+  static of(merges: Int32Array): MergeTable {
+    assert(merges.length % 3 === 0, 'a merge is three numbers');
+    const table = new MergeTable(merges.length / 3);
+    for (let i = 0; i < merges.length; i += 3) table.add(merges[i]!, merges[i + 1]!, merges[i + 2]!);
+    return table;
+  }
+
+  /** three numbers a merge, in the order of rank: left id, right id, id of the result */
+  get merges(): Int32Array {
+    return this.triples.subarray(0, this.size * 3);
+  }
+
+  /** Adds the merge of the next rank; the pair must be new. */
+  add(left: number, right: number, result: number): void {
+    const rank = this.size++;
+    assert(rank * 3 < this.triples.length, 'a merge more than there is room for');
+    this.triples[rank * 3] = left;
+    this.triples[rank * 3 + 1] = right;
+    this.triples[rank * 3 + 2] = result;
+    const mask = this.slots.length - 1;
+    let slot = hashPair(left, right) >>> this.shift;
+    while (this.slots[slot]! >= 0) slot = (slot + 1) & mask;
+    this.slots[slot] = rank;
   }
 
   /** The rank of merging `left` with `right`, or a number above every rank. */
   rankOf(left: number, right: number): number {
-    const { merges, slots } = this;
+    const { triples, slots } = this;
     const mask = slots.length - 1;
     let slot = hashPair(left, right) >>> this.shift;
     for (;;) {
       const rank = slots[slot]!;
       if (rank < 0) return NO_RANK;
-      if (merges[rank * 3] === left && merges[rank * 3 + 1] === right) return rank;
+      if (triples[rank * 3] === left && triples[rank * 3 + 1] === right) return rank;
       slot = (slot + 1) & mask;
     }
   }
 
-  /** Merges `ids[0..count)` in place and returns how many are left. */
-  apply(ids: Int32Array, count: number): number {
-    return count <= MAX_RESCANNED_SYMBOLS ? this.applyByRescan(ids, count) : this.applyByHeap(ids, count);
+  /** Merges `ids[start..start + count)` in place and returns how many are left there. */
+  apply(ids: Int32Array, start: number, count: number): number {
+    const part = ids.subarray(start, start + count);
+    return count <= MAX_RESCANNED_SYMBOLS ? this.applyByRescan(part, count) : this.applyByHeap(part, count);
   }
 
   /** {@link apply} for count <= 96. */
   applyByRescan(ids: Int32Array, count: number): number {
-    const { ranks, merges } = this;
+    const { ranks, triples } = this;
     for (let i = 0; i + 1 < count; i++) ranks[i] = this.rankOf(ids[i]!, ids[i + 1]!);
     for (;;) {
       let best = NO_RANK;
@@ -62,7 +89,7 @@ export class MergeTable {
         }
       }
       if (at < 0) return count;
-      ids[at] = merges[best * 3 + 2]!;
+      ids[at] = triples[best * 3 + 2]!;
       count--;
       for (let i = at + 1; i < count; i++) {
         ids[i] = ids[i + 1]!;
@@ -91,7 +118,7 @@ export class MergeTable {
       const at = key - rank * POSITION_SPAN;
       if (ranks[at] !== rank) continue;
       const absorbed = next[at]!;
-      ids[at] = this.merges[rank * 3 + 2]!;
+      ids[at] = this.triples[rank * 3 + 2]!;
       ranks[absorbed] = NO_RANK;
       next[at] = next[absorbed]!;
       if (next[at]! < count) previous[next[at]!] = at;
@@ -101,13 +128,6 @@ export class MergeTable {
     let kept = 0;
     for (let i = 0; i < count; i = next[i]!) ids[kept++] = ids[i]!;
     return kept;
-  }
-
-  private insert(rank: number): void {
-    const mask = this.slots.length - 1;
-    let slot = hashPair(this.merges[rank * 3]!, this.merges[rank * 3 + 1]!) >>> this.shift;
-    while (this.slots[slot]! >= 0) slot = (slot + 1) & mask;
-    this.slots[slot] = rank;
   }
 }
 

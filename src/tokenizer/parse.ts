@@ -224,7 +224,7 @@ function patternOf(preTokenizer: unknown, where: string): SplitPattern {
   }
   throw unsupported(
     where,
-    "a pre_tokenizer other than ByteLevel, or Split by GPT-2's or GPT-4's pattern and ByteLevel",
+    'a pre_tokenizer other than ByteLevel, or Split by the pattern of GPT-2, GPT-4 or Qwen2 and ByteLevel',
   );
 }
 
@@ -261,7 +261,7 @@ function invalid(where: string, problem: string): DabarexError {
 function unsupported(where: string, what: string): DabarexError {
   return new DabarexError(
     'tokenizer_unsupported',
-    `${where} uses ${what}, which dabarex does not read. Use a byte-level BPE with GPT-2's or GPT-4's pattern.`,
+    `${where} uses ${what}, which dabarex does not read. Use a byte-level BPE with the split pattern of GPT-2, GPT-4, Llama 3 or Qwen2.`,
     { where },
   );
 }

@@ -2,6 +2,7 @@
  * What a tokenizer is: text to ids and back. Two kinds implement it, byte-level BPE (bpe-tokenizer.ts) and one token
  * per character (char-tokenizer.ts); both are plain values that a worker thread rebuilds from their JSON.
  */
+import type { TokenBuffer } from './token-buffer.ts';
 import type { TokenizerJson } from './tokenizer-json.ts';
 
 export interface EncodeOptions {
@@ -27,6 +28,18 @@ export interface Tokenizer {
 
   /** The ids of `text`. A lone surrogate counts as U+FFFD, as everywhere in UTF-8. */
   encode(text: string, options?: EncodeOptions): Int32Array;
+
+  /**
+   * Appends the ids of `text` to `out`, special tokens as ordinary text: {@link encode} without an array a text.
+   * @param text a string, or bytes that are UTF-8; bytes that are not give ids of those bytes, or unknown ones
+   */
+  encodeInto(text: string | Uint8Array, out: TokenBuffer): void;
+
+  /**
+   * The first place at or after `from` where the text in UTF-8 may be cut, so that the ids of the parts, one after the other, are
+   * those of the whole; its length where there is none. `from` may stand within a character.
+   */
+  safeCut(bytes: Uint8Array, from: number): number;
 
   /** The text of `ids`; bytes that are not UTF-8 become U+FFFD, ids that name no token become nothing. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;

@@ -1,19 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { trainBpe } from './index.ts';
-import { pieceEndOf } from './split.ts';
+import { piecesOf } from './plain-bpe.ts';
 
 /** The definition: recount every pair after every merge. */
 function trainSlowly(text: string, numMerges: number): [number, number, number][] {
   const byteIds = trainBpe({ texts: [], vocabSize: 257, specialTokens: ['<|endoftext|>'] });
   const idOfByte = new Map(Array.from({ length: 256 }, (_, id) => [byteIds.tokenBytes(id)[0]!, id]));
-  const end = pieceEndOf('cl100k');
-  const words: number[][] = [];
-  for (let at = 0; at < text.length; at = end(text, at)) {
-    words.push(
-      [...new TextEncoder().encode(text.slice(at, end(text, at)))].map((byte) => idOfByte.get(byte)!),
-    );
-  }
+  const encoder = new TextEncoder();
+  const words = piecesOf('cl100k', text).map((piece) =>
+    Array.from(encoder.encode(piece), (byte) => idOfByte.get(byte)!),
+  );
   const names = new Map(Array.from({ length: 256 }, (_, id) => [String(id), id]));
   const nameOf = new Map(Array.from({ length: 256 }, (_, id) => [id, String(id)]));
   const merges: [number, number, number][] = [];

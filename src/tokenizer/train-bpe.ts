@@ -10,8 +10,11 @@ import { assert, DabarexError, type OnProgress } from '../base/index.ts';
 import { BpeTokenizer } from './bpe-tokenizer.ts';
 import { BYTES_IN_ID_ORDER } from './byte-alphabet.ts';
 import { PairCounts } from './pair-counts.ts';
-import { pieceEndOf } from './split.ts';
+import { PieceTable } from './piece-table.ts';
+import { splitterOf } from './split.ts';
+import { TokenBuffer } from './token-buffer.ts';
 import { DEFAULT_SPECIAL_TOKENS, END_OF_TEXT } from './tokenizer.ts';
+import { Utf8Text } from './utf8-text.ts';
 
 export interface TrainBpeOptions {
   readonly texts: Iterable<string>;
@@ -24,6 +27,7 @@ export interface TrainBpeOptions {
 }
 
 const MAX_TRAINING_PIECE_BYTES = 256;
+const FIRST_PIECES = 1 << 12;
 const TEXTS_PER_REPORT = 256;
 const TOKENS_PER_REPORT = 64;
 
@@ -43,7 +47,7 @@ export function trainBpe(options: TrainBpeOptions): BpeTokenizer {
       vocabSize,
     );
   }
-  const words = wordsOf(countPieces(options.texts, options.onProgress));
+  const words = countPieces(options.texts, options.onProgress);
   const tokens = BYTES_IN_ID_ORDER.map((byte) => Uint8Array.of(byte));
   const merges = learnMerges(words, tokens, numOrdinary, options.onProgress);
   if (tokens.length < numOrdinary) {
@@ -63,25 +67,6 @@ export function trainBpe(options: TrainBpeOptions): BpeTokenizer {
   });
 }
 
-function countPieces(texts: Iterable<string>, onProgress?: OnProgress): Map<string, number> {
-  const counts = new Map<string, number>();
-  const pieceEnd = pieceEndOf('cl100k');
-  let done = 0;
-  for (const text of texts) {
-    for (let start = 0; start < text.length; ) {
-      const end = pieceEnd(text, start);
-      const piece = text.slice(start, end);
-      const count = counts.get(piece);
-      // A slice keeps the whole text alive; a string built anew does not.
-      if (count === undefined) counts.set(Buffer.from(piece, 'utf16le').toString('utf16le'), 1);
-      else counts.set(piece, count + 1);
-      start = end;
-    }
-    if (++done % TEXTS_PER_REPORT === 0) onProgress?.({ stage: 'count', done, total: 0, unit: 'texts' });
-  }
-  return counts;
-}
-
 /** Distinct pieces as symbols: word w is symbols[starts[w] .. starts[w] + lengths[w]), and occurs counts[w] times. */
 interface Words {
   readonly symbols: Int32Array;
@@ -90,27 +75,44 @@ interface Words {
   readonly counts: Float64Array;
 }
 
-function wordsOf(pieces: Map<string, number>): Words {
+/** The pieces of the texts, each once, as byte tokens. */
+function countPieces(texts: Iterable<string>, onProgress?: OnProgress): Words {
+  const splitter = splitterOf('cl100k');
   const idOfByte = new Int32Array(256);
   BYTES_IN_ID_ORDER.forEach((byte, id) => {
     idOfByte[byte] = id;
   });
-  const encoder = new TextEncoder();
-  const encoded = Array.from(pieces.keys(), (piece) =>
-    encoder.encode(piece).subarray(0, MAX_TRAINING_PIECE_BYTES),
-  );
-  const starts = new Int32Array(encoded.length);
-  let total = 0;
-  encoded.forEach((bytes, word) => {
-    starts[word] = total;
-    total += bytes.length;
-  });
-  const symbols = new Int32Array(total);
-  encoded.forEach((bytes, word) => {
-    for (let i = 0; i < bytes.length; i++) symbols[starts[word]! + i] = idOfByte[bytes[i]!]!;
-  });
-  const lengths = Int32Array.from(encoded, (bytes) => bytes.length);
-  return { symbols, starts, lengths, counts: Float64Array.from(pieces.values()) };
+  const table = new PieceTable(FIRST_PIECES);
+  const symbols = new TokenBuffer();
+  const starts: number[] = [];
+  const counts: number[] = [];
+  const text = new Utf8Text();
+  let done = 0;
+  for (const each of texts) {
+    text.set(each);
+    for (let start = 0; start < text.length; ) {
+      const end = splitter.pieceEnd(text.bytes, start, text.length);
+      const place = table.find(text, start, end - start);
+      if (place >= 0) counts[table.valueAt(place)]!++;
+      else {
+        table.insert(text, start, end - start, place, counts.length);
+        if (table.isFull) table.grow();
+        counts.push(1);
+        starts.push(symbols.length);
+        const stop = Math.min(end, start + MAX_TRAINING_PIECE_BYTES);
+        for (let at = start; at < stop; at++) symbols.push(idOfByte[text.bytes[at]!]!);
+      }
+      start = end;
+    }
+    if (++done % TEXTS_PER_REPORT === 0) onProgress?.({ stage: 'count', done, total: 0, unit: 'texts' });
+  }
+  const lengths = Int32Array.from(starts, (start, word) => (starts[word + 1] ?? symbols.length) - start);
+  return {
+    symbols: symbols.slice(),
+    starts: Int32Array.from(starts),
+    lengths,
+    counts: Float64Array.from(counts),
+  };
 }
 
 /** Appends the learnt tokens to `tokens` until there are `numTokens` or no pair is left; returns the merges by rank. */

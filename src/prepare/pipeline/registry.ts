@@ -5,8 +5,6 @@
 import { z } from 'zod';
 import { assert } from '../../base/index.ts';
 import { FORMATS, type Format } from '../source-config.ts';
-import { exactDuplicates } from '../text/duplicates/exact.ts';
-import { nearDuplicates } from '../text/duplicates/near.ts';
 import { TEXT_STAGES } from '../text/index.ts';
 import type { TextStage } from '../text/stage.ts';
 import { length, minified } from './cleaning.ts';
@@ -14,14 +12,7 @@ import { length, minified } from './cleaning.ts';
 // biome-ignore lint/suspicious/noExplicitAny: each stage has a config of its own, which only itself looks into
 export type AnyStage = TextStage<any>;
 
-const ALL: readonly AnyStage[] = [
-  minified,
-  length,
-  exactDuplicates,
-  nearDuplicates,
-  ...Object.values(TEXT_STAGES),
-];
-export const STAGES: readonly AnyStage[] = [...new Map(ALL.map((each) => [each.name, each])).values()];
+export const STAGES: readonly AnyStage[] = [minified, length, ...Object.values(TEXT_STAGES)];
 
 /** The settings of the pipeline itself, beside those of a stage. */
 const selectors = {
