@@ -39,7 +39,10 @@ export interface Measurement {
 }
 
 /** A bench file's default export: its cases on the given kernels, made one at a time to keep memory small. */
-export type Bench = (kernels: Kernels) => Iterable<Case> | AsyncIterable<Case>;
+export type Bench = (
+  kernels: Kernels,
+  options: { megabytes: readonly number[] },
+) => Iterable<Case> | AsyncIterable<Case>;
 
 export interface Comparison {
   readonly value: number;

@@ -12,6 +12,9 @@ export const TEXT_FORMATS = [
   'json-text',
   'wordnet',
   'stdlib-readme',
+  'html',
+  'email',
+  'latex',
 ] as const;
 export type TextFormat = (typeof TEXT_FORMATS)[number];
 /** Files of many rows, a document each. */

@@ -1,5 +1,5 @@
 /**
- * The main text of an HTML page. Parsed leniently by htmlparser2 through cheerio, in linear time whatever the nesting; scripts, styles, navigation,
+ * The main text of an HTML page. Parsed leniently by htmlparser2 through cheerio; scripts, styles, navigation,
  * forms and hidden parts go; where there is one large `main` or `article` only that stays; lists that are mostly links go. Blocks
  * become lines, `pre` stays as written, list items get a dash.
  * Limits: heuristics on tags, roles and class names, no rendering; tables come row by row with tabs between the cells.
@@ -39,6 +39,7 @@ const LINK_LIST = { minLinks: 3, share: 0.8 };
 
 /** The text, `\n` between blocks, a blank line between paragraphs; '' where there is none. */
 export function htmlText(html: string): string {
+  if (isTooDeep(html)) return tidy(html.replace(/<[^<>]*>/g, '\n'));
   const root = load(html, { xml: { xmlMode: false, decodeEntities: true } }).root()[0] as unknown as TreeNode;
   const sizes = measure(root);
   const total = sizes.get(root)!.text;
@@ -48,6 +49,22 @@ export function htmlText(html: string): string {
     .filter((node) => isMain(node) && sizes.get(node)!.text >= total * MIN_MAIN_SHARE)
     .sort((a, b) => sizes.get(b)!.text - sizes.get(a)!.text)[0];
   return tidy(write(main ?? root, sizes));
+}
+
+/** The parser's time grows with the square of the depth; such a page is no page, its tags are cut out plainly. */
+const MAX_DEPTH = 2000;
+/** Elements that need no end tag do not nest, void ones have none. */
+const NOT_COUNTED = /^(?:p|li|t[drh]|dt|dd|option|area|base|br|col|embed|hr|img|input|link|meta|source|wbr)$/;
+
+function isTooDeep(html: string): boolean {
+  let depth = 0;
+  for (const [, slash, name] of html.matchAll(/<(\/?)([a-z][a-z0-9]{0,20})/gi)) {
+    if (NOT_COUNTED.test(name!.toLowerCase())) continue;
+    depth += slash ? -1 : 1;
+    if (depth > MAX_DEPTH) return true;
+    if (depth < 0) depth = 0;
+  }
+  return false;
 }
 
 interface Size {
@@ -101,21 +118,29 @@ function isDropped({ name = '', attribs = {} }: TreeNode): boolean {
 
 function write(start: TreeNode, sizes: Map<TreeNode, Size>): string {
   const out: string[] = [];
-  const stack: { node: TreeNode; next: number; isPre: boolean }[] = [
-    { node: start, next: 0, isPre: start.name === 'pre' },
-  ];
+  /** line ends owed before the next text: two make a blank line */
+  let owed = 0;
+  const put = (text: string): void => {
+    if (owed > 0 && text.trim() === '') return;
+    out.push('\n'.repeat(owed), text);
+    owed = 0;
+  };
+  const stack = [{ node: start, next: 0, isPre: start.name === 'pre' }];
   while (stack.length > 0) {
     const top = stack.at(-1)!;
     const child = top.node.children?.[top.next++];
     if (!child) {
       stack.pop();
-      out.push(closingOf(top.node.name));
+      const { name } = top.node;
+      if (name === 'td' || name === 'th') put('\t');
+      owed = Math.max(owed, breaksAround(name));
     } else if (child.type === 'text') {
-      out.push(top.isPre ? child.data! : child.data!.replace(/[\s\u00a0]+/g, ' '));
+      put(top.isPre ? child.data! : child.data!.replace(/[\s\u00a0]+/g, ' '));
     } else if (child.name === 'br') {
       out.push('\n');
     } else if (sizes.has(child) && !isLinkList(child, sizes.get(child)!)) {
-      out.push(openingOf(child.name));
+      owed = Math.max(owed, breaksAround(child.name));
+      if (child.name === 'li') put('- ');
       stack.push({ node: child, next: 0, isPre: top.isPre || child.name === 'pre' });
     }
   }
@@ -127,14 +152,8 @@ function isLinkList({ name }: TreeNode, { text, linkText, links }: Size): boolea
   return links >= LINK_LIST.minLinks && linkText >= text * LINK_LIST.share;
 }
 
-function openingOf(name = ''): string {
-  if (name === 'li') return '\n- ';
-  return PARAGRAPHS.has(name) ? '\n\n' : BLOCKS.has(name) ? '\n' : '';
-}
-
-function closingOf(name = ''): string {
-  if (name === 'td' || name === 'th') return '\t';
-  return PARAGRAPHS.has(name) ? '\n\n' : BLOCKS.has(name) ? '\n' : '';
+function breaksAround(name = ''): number {
+  return PARAGRAPHS.has(name) ? 2 : Number(BLOCKS.has(name));
 }
 
 /** No spaces at the ends of lines nor single ones at their heads, one blank line at most. */

@@ -206,7 +206,7 @@ class LatexScanner {
   /** Skips a balanced group that stands here, of a bounded length. */
   private skipGroup(open: string, close: string): boolean {
     if (this.text[this.at] !== open) return false;
-    const limit = Math.min(this.text.length, this.at + 5000);
+    const limit = Math.min(this.text.length, this.at + 2000);
     for (let depth = 0, i = this.at; i < limit; i++) {
       if (this.text[i] === '\\') i++;
       else if (this.text[i] === open) depth++;
