@@ -2,7 +2,7 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pc from 'picocolors';
-import { type NpmOptions, readNpmConfig } from '../storage/index.ts';
+import { type NpmOptions, readNpmConfig, type StoreOptions } from '../storage/index.ts';
 import { toJsonLine } from './json.ts';
 
 /** Repeats of a signal within this time are one interruption: a terminal and npm may both deliver the same Ctrl-C. */
@@ -16,6 +16,8 @@ export interface CliContext {
   readonly cacheDir: string;
   /** the user's npm settings, for `npm:` sources */
   readonly npm: NpmOptions;
+  /** how object stores are reached; keys are found where AWS tools find them */
+  readonly stores: StoreOptions;
   /** default number of threads: what the machine offers */
   readonly threads: number;
   /** the user's C++ compiler, `$CXX` */
@@ -46,6 +48,7 @@ export function createContext(): CliContext {
     runsDir: join(cwd, 'runs'),
     cacheDir: home ? resolve(cwd, home) : join(homedir(), '.cache', 'dabarex'),
     npm: readNpmConfig({ env: process.env, homeDir: homedir(), cwd }),
+    stores: { s3: { endpoint: process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL } },
     threads: availableParallelism(),
     cxx: process.env.CXX,
     now: () => Date.now(),
