@@ -50,6 +50,7 @@ export const ERROR_CODES = [
   'server_stopped',
   'shard_compression_unsupported',
   'shard_corrupt',
+  'shard_encoding_unsafe',
   'shard_index_invalid',
   'shard_missing',
   'shard_truncated',

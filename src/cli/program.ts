@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { DabarexError, fileError } from '../base/index.ts';
 import { chatCommand } from './commands/chat.ts';
+import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
@@ -28,6 +29,7 @@ type CommandMaker = (context: CliContext) => Command;
 const COMMANDS: readonly CommandMaker[] = [
   upCommand,
   prepareCommand,
+  dataCommand,
   tokenizerCommand,
   trainCommand,
   evalCommand,

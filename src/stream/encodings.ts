@@ -1,12 +1,15 @@
 /**
  * Encodings of MDS columns: how one value becomes bytes and comes back. Little-endian; hosts are little-endian too.
  * Values: `bytes` Uint8Array; `str`, `str_decimal` string; integers number or bigint (read as a number where it is
- * exact); floats number; `json` anything JSON holds; `ndarray` see ndarray.ts.
- * Left out: pickle (unsafe), images.
+ * exact); floats number; `json` anything JSON holds; `ndarray` see ndarray.ts; images see images.ts. A Uint8Array given for any
+ * column but an `ndarray` is written as it is, as Python's `bytes` are.
+ * Left out: `pkl`, since unpickling executes code. Limit: numbers of JSON have no type here, so Python's 1.0 is written again as 1.
  */
-import { DabarexError, fromFloat16Bits, toFloat16Bits } from '../base/index.ts';
-import { decodeNdarray, encodeNdarray, ndarraySize, parseNdarray } from './ndarray.ts';
-import { pythonFloat, pythonJson } from './python-text.ts';
+import { fromFloat16Bits, toFloat16Bits } from '../base/index.ts';
+import { imageEncoding } from './images.ts';
+import { decodeNdarray, encodeNdarray, type NdColumn, ndarraySize, parseNdarray } from './ndarray.ts';
+import { parsePythonJson, pythonFloat, pythonJson } from './python-text.ts';
+import { failValue } from './sample-error.ts';
 
 /** One column's codec. */
 export interface Encoding {
@@ -16,6 +19,20 @@ export interface Encoding {
   encode(value: unknown, where: string): Uint8Array;
   /** undefined where the bytes are no value of this encoding. The result does not share memory with `bytes`. */
   decode(bytes: Uint8Array): unknown;
+  /** of an `ndarray` column: what the column fixes */
+  readonly ndarray?: NdColumn;
+}
+
+/** All names of encodings, for messages. */
+export const ENCODING_NAMES =
+  'bytes, str, int, uint8..uint64, int8..int64, float16..float64, str_int, str_float, str_decimal, json, ' +
+  'ndarray[:dtype[:dims]], jpeg, png, pil, jpeg_array, list[jpeg|png|pil]';
+
+/** Why an encoding that MosaicML has is refused here; undefined for one that is not. */
+export function unsafeEncoding(name: string): string | undefined {
+  return name === 'pkl'
+    ? 'is pickled, and reading a pickle executes whatever code its writer put into it'
+    : undefined;
 }
 
 const INTEGERS: Record<string, { bits: number; signed: boolean }> = {
@@ -33,16 +50,33 @@ const INTEGERS: Record<string, { bits: number; signed: boolean }> = {
 /** The codec of an encoding's name, or undefined where it is not supported. */
 export function encodingOf(name: string): Encoding | undefined {
   if (Object.hasOwn(INTEGERS, name))
-    return integerEncoding(name, INTEGERS[name]!.bits, INTEGERS[name]!.signed);
-  if (Object.hasOwn(OTHERS, name)) return OTHERS[name];
+    return orBytes(integerEncoding(name, INTEGERS[name]!.bits, INTEGERS[name]!.signed));
+  if (Object.hasOwn(OTHERS, name)) return orBytes(OTHERS[name]!);
+  const image = imageEncoding(name);
+  if (image) return orBytes({ sizeBytes: null, ...image });
   const ndarray = parseNdarray(name);
   if (!ndarray) return undefined;
   return {
     sizeBytes: ndarraySize(ndarray),
+    ndarray,
     encode: (value, where) => encodeNdarray(value, ndarray, where),
     decode: (bytes) => {
       const array = decodeNdarray(bytes, ndarray);
       return array && array.shape.length === 1 && array.dtype !== 'float16' ? array.data : array;
+    },
+  };
+}
+
+/** MosaicML's writer takes bytes for the bytes of the value, whatever the encoding. */
+function orBytes(encoding: Encoding): Encoding {
+  const { sizeBytes } = encoding;
+  return {
+    ...encoding,
+    encode: (value, where) => {
+      if (!(value instanceof Uint8Array)) return encoding.encode(value, where);
+      return sizeBytes === null || value.length === sizeBytes
+        ? value
+        : failValue(where, value, `of ${sizeBytes} bytes`);
     },
   };
 }
@@ -52,12 +86,12 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const OTHERS: Record<string, Encoding> = {
   bytes: {
     sizeBytes: null,
-    encode: (value, where) => (value instanceof Uint8Array ? value : fail(where, value, 'a Uint8Array')),
+    encode: (value, where) => failValue(where, value, 'a Uint8Array'),
     decode: (bytes) => bytes.slice(),
   },
   str: textEncoding(
-    'a string',
-    (value) => (typeof value === 'string' ? value : undefined),
+    'a string without half surrogate pairs',
+    (value) => (typeof value === 'string' && !/\p{Surrogate}/u.test(value) ? value : undefined),
     (text) => text,
   ),
   str_int: textEncoding(
@@ -72,8 +106,8 @@ const OTHERS: Record<string, Encoding> = {
   ),
   str_decimal: textEncoding(
     'a string of a decimal number',
-    (value) => (typeof value === 'string' && DECIMAL.test(value) ? value : undefined),
-    (text) => (DECIMAL.test(text) ? text : undefined),
+    (value) => (typeof value === 'string' && isDecimal(value) ? value : undefined),
+    (text) => (isDecimal(text) ? text : undefined),
   ),
   json: textEncoding(
     'a value JSON can hold',
@@ -86,7 +120,7 @@ const OTHERS: Record<string, Encoding> = {
     },
     (text) => {
       try {
-        return JSON.parse(text);
+        return parsePythonJson(text);
       } catch {
         return undefined;
       }
@@ -111,6 +145,11 @@ const OTHERS: Record<string, Encoding> = {
 
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
+/** What `str(Decimal)` of Python may give. */
+function isDecimal(text: string): boolean {
+  return DECIMAL.test(text) || /^[+-]?(s?NaN\d*|Infinity)$/.test(text);
+}
+
 function textEncoding(
   wanted: string,
   write: (value: unknown) => string | undefined,
@@ -120,7 +159,7 @@ function textEncoding(
     sizeBytes: null,
     encode: (value, where) => {
       const text = write(value);
-      return text === undefined ? fail(where, value, wanted) : Buffer.from(text, 'utf8');
+      return text === undefined ? failValue(where, value, wanted) : Buffer.from(text, 'utf8');
     },
     decode: (bytes) => {
       try {
@@ -140,19 +179,24 @@ function integerEncoding(name: string, bits: number, signed: boolean): Encoding 
     sizeBytes,
     encode: (value, where) => {
       if (!isInteger(value) || BigInt(value) < low || BigInt(value) >= high)
-        fail(where, value, `of type ${name}`);
+        failValue(where, value, `of type ${name}`);
       const whole = new DataView(new ArrayBuffer(8));
       whole.setBigInt64(0, BigInt.asIntN(64, BigInt(value as number | bigint)), true);
       return new Uint8Array(whole.buffer, 0, sizeBytes);
     },
-    decode: (bytes) => {
-      if (bytes.length !== sizeBytes) return undefined;
-      const whole = new Uint8Array(8);
-      whole.set(bytes);
-      const word = new DataView(whole.buffer).getBigUint64(0, true);
-      return exactNumber(signed ? BigInt.asIntN(bits, word) : word);
-    },
+    decode: (bytes) => (bytes.length === sizeBytes ? decodeInteger(bytes, bits, signed) : undefined),
   };
+}
+
+function decodeInteger(bytes: Uint8Array, bits: number, signed: boolean): number | bigint {
+  let low = 0;
+  for (let i = Math.min(4, bytes.length) - 1; i >= 0; i--) low = low * 256 + bytes[i]!;
+  if (bits < 32) return signed ? (low << (32 - bits)) >> (32 - bits) : low;
+  if (bits === 32) return signed ? low | 0 : low;
+  const unsignedHigh = bytes[4]! + bytes[5]! * 256 + bytes[6]! * 65_536 + bytes[7]! * 16_777_216;
+  const high = signed ? unsignedHigh | 0 : unsignedHigh;
+  const value = high * 2 ** 32 + low;
+  return Number.isSafeInteger(value) ? value : BigInt(high) * 2n ** 32n + BigInt(low);
 }
 
 function floatEncoding(
@@ -163,7 +207,7 @@ function floatEncoding(
   return {
     sizeBytes,
     encode: (value, where) => {
-      if (typeof value !== 'number') return fail(where, value, 'a number');
+      if (typeof value !== 'number') return failValue(where, value, 'a number');
       const view = new DataView(new ArrayBuffer(sizeBytes));
       write(view, value);
       return new Uint8Array(view.buffer);
@@ -187,16 +231,4 @@ function isInteger(value: unknown): value is number | bigint {
 function exactNumber(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
-}
-
-function fail(where: string, value: unknown, wanted: string): never {
-  throw new DabarexError('sample_invalid', `${where} is ${describe(value)}, not ${wanted}. Give it one.`, {
-    where,
-  });
-}
-
-function describe(value: unknown): string {
-  if (value === undefined) return 'missing';
-  const shown = typeof value === 'bigint' ? `${value}` : (JSON.stringify(value) ?? String(value));
-  return `${typeof value} ${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}`;
 }

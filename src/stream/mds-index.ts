@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DabarexError } from '../base/index.ts';
-import { type Encoding, encodingOf } from './encodings.ts';
+import { ENCODING_NAMES, type Encoding, encodingOf, unsafeEncoding } from './encodings.ts';
 
 const count = z
   .number()
@@ -19,9 +19,16 @@ const FileEntry = z.object({
     .string()
     .min(1)
     .refine((name) => !/^[/\\]|^[a-z]:|\\|(^|\/)\.\.(\/|$)/i.test(name), 'must stay inside the folder'),
-  bytes: z.number().int().nonnegative(),
+  // Offsets have 32 bits; what is compressed may be a little larger than what is not.
+  bytes: z
+    .number()
+    .int()
+    .nonnegative()
+    .max(2 ** 33),
   hashes: z.record(z.string(), z.string()),
 });
+
+const RawEntry = FileEntry.extend({ bytes: count });
 
 const ShardEntry = z.object({
   column_encodings: z.array(z.string()),
@@ -30,7 +37,7 @@ const ShardEntry = z.object({
   compression: z.string().nullable(),
   format: z.literal('mds'),
   hashes: z.array(z.string()),
-  raw_data: FileEntry,
+  raw_data: RawEntry,
   samples: count,
   size_limit: z.number().int().nullable(),
   version: z.literal(2),
@@ -85,9 +92,7 @@ export function columnsOf(shard: MdsShardEntry, where: string): MdsColumn[] {
   }
   return names.map((name, i) => {
     const encodingName = encodings[i]!;
-    const encoding = encodingOf(encodingName);
-    if (!encoding)
-      throw invalid(where, `column "${name}" has encoding "${encodingName}", which is not supported`);
+    const encoding = knownEncoding(name, encodingName, where);
     if (encoding.sizeBytes !== sizes[i]) {
       throw invalid(
         where,
@@ -96,6 +101,26 @@ export function columnsOf(shard: MdsShardEntry, where: string): MdsColumn[] {
     }
     return { name, encodingName, encoding };
   });
+}
+
+/** @throws shard_encoding_unsafe, shard_index_invalid */
+function knownEncoding(name: string, encodingName: string, where: string): Encoding {
+  const encoding = encodingOf(encodingName);
+  if (encoding) return encoding;
+  checkSafe(name, encodingName, where);
+  const problem = `has encoding "${encodingName}", which is none of ${ENCODING_NAMES}`;
+  throw invalid(where, `column "${name}" ${problem}`);
+}
+
+/** @throws shard_encoding_unsafe */
+export function checkSafe(name: string, encodingName: string, where: string): void {
+  const why = unsafeEncoding(encodingName);
+  if (!why) return;
+  throw new DabarexError(
+    'shard_encoding_unsafe',
+    `${where}: column "${name}" (${encodingName}) ${why}. Write the data set with another encoding, json perhaps.`,
+    { where, name, encodingName },
+  );
 }
 
 function invalid(where: string, problem: string): DabarexError {

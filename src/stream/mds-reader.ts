@@ -1,14 +1,16 @@
 /**
- * Reads an MDS data set by sample number. Nothing is read before it is needed: opening checks the index and the size of
- * every shard file; the first touch of a shard checks its digest (where the index has one) and its table of offsets;
- * a sample is one positioned read from the page cache. gz and br shards are unpacked into memory.
- * Limits: local files; no zstd, snappy or bz2.
+ * Reads an MDS data set by sample number. Nothing is read before it is needed: opening checks the index and, unless the shards are still to
+ * arrive, the size of every file; the first touch of a shard checks its digest (where the index has one) and its table of
+ * offsets. How the bytes of a shard are read: shard-bytes.ts. Limit: local files.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert, DabarexError } from '../base/index.ts';
-import { columnsOf, type MdsColumn, type MdsShardEntry, readMdsIndex } from './mds-index.ts';
-import { openShard, type ShardBytes } from './shard-bytes.ts';
+import { columnsOf, type MdsShardEntry, readMdsIndex } from './mds-index.ts';
+import type { NdData } from './ndarray.ts';
+import { SampleLayout, SampleProblem } from './sample-layout.ts';
+import { hasSize, openShard, type ShardBytes, type ShardMemory } from './shard-bytes.ts';
+import { readOffsets } from './shard-offsets.ts';
 
 export interface MdsReaderOptions {
   /** `hash` (default): digests are checked once per shard; `size`: only sizes and offsets */
@@ -18,8 +20,13 @@ export interface MdsReaderOptions {
    * be there, and a shard's file is checked when the shard is first opened
    */
   readonly files?: 'present' | 'arriving';
-  /** memory for unpacked shards and offset tables; default 256 MiB; the shard in use always stays */
+  /** memory for shards that are read whole or unpacked, and for offset tables; default 256 MiB; the shard in use always stays */
   readonly cacheBytes?: number;
+  /**
+   * a folder for unpacked copies of compressed shards, which are read from there ever after; without one they are unpacked in memory, again
+   * each time they were closed for another
+   */
+  readonly unpackTo?: string;
 }
 
 /** The file a shard is read from: the compressed one where there is one. */
@@ -35,7 +42,12 @@ interface OpenShard {
   readonly bytes: ShardBytes;
   /** n + 1 absolute offsets */
   readonly offsets: Uint32Array;
-  readonly columns: readonly MdsColumn[];
+  readonly layout: SampleLayout;
+  /** number of its first sample and of the one after its last */
+  readonly first: number;
+  readonly end: number;
+  /** turn of its last use */
+  used: number;
 }
 
 const MAX_OPEN_SHARDS = 64;
@@ -47,29 +59,26 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
   private readonly shards: readonly MdsShardEntry[];
   /** firstSample[s] = number of the first sample of shard s; one more entry at the end */
   private readonly firstSample: Float64Array;
-  private readonly verifyHash: boolean;
-  private readonly cacheBytes: number;
+  private readonly options: Required<Omit<MdsReaderOptions, 'unpackTo'>> & MdsReaderOptions;
   private readonly verified = new Set<number>();
-  /** least recently used first */
   private readonly open = new Map<number, OpenShard>();
-  private heldBytes = 0;
+  private current: OpenShard | undefined;
+  private turn = 0;
+  private readonly memory: ReaderMemory;
 
   /**
-   * @throws shard_index_invalid and, with files `present`, shard_missing, shard_truncated (a file shorter than the index says),
-   * shard_corrupt (longer)
+   * @throws shard_index_invalid, shard_encoding_unsafe and, with files `present`, shard_missing, shard_truncated (a file shorter than the
+   * index says), shard_corrupt (longer)
    */
-  constructor(
-    dir: string,
-    { verify = 'hash', files = 'present', cacheBytes = 2 ** 28 }: MdsReaderOptions = {},
-  ) {
+  constructor(dir: string, options: MdsReaderOptions = {}) {
     this.dir = dir;
+    this.options = { verify: 'hash', files: 'present', cacheBytes: 2 ** 28, ...options };
+    this.memory = new ReaderMemory(this.options.cacheBytes, () => this.closeOldest());
     this.shards = readMdsIndex(dir);
-    this.verifyHash = verify === 'hash';
-    this.cacheBytes = cacheBytes;
     this.firstSample = new Float64Array(this.shards.length + 1);
     for (const [s, shard] of this.shards.entries()) {
       this.firstSample[s + 1] = this.firstSample[s]! + shard.samples;
-      if (files === 'present') this.checkFile(s);
+      if (this.options.files === 'present') this.checkFile(s);
     }
     this.numSamples = this.firstSample[this.shards.length]!;
   }
@@ -120,29 +129,66 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
 
   /**
    * The sample with this number, in memory of its own.
-   * @throws shard_missing, shard_truncated, shard_corrupt
+   * @throws shard_missing, shard_truncated, shard_corrupt, shard_compression_unsupported
    */
   read(index: number): Record<string, unknown> {
-    const number = this.shardOf(index);
-    const shard = this.shard(number);
-    const i = index - this.firstSample[number]!;
-    const where = `${shard.bytes.path}: sample ${i}`;
-    return decodeSample(shard.bytes.read(shard.offsets[i]!, shard.offsets[i + 1]!), shard.columns, where);
+    return this.of(index, (layout, buffer, start, end) => layout.decode(buffer, start, end));
+  }
+
+  /** The bytes of the values of a sample, by column, as {@link MdsWriter} takes them. @throws as {@link read} */
+  readRaw(index: number): Record<string, Uint8Array> {
+    return this.of(index, (layout, buffer, start, end) => layout.raw(buffer, start, end));
+  }
+
+  /**
+   * Copies the values of an `ndarray` column into `target`, an array of their type, from entry `offset` on; takes no memory. Arrays of
+   * several dimensions are copied flat.
+   * @returns how many values the sample holds; where there is no room for all, nothing is written
+   * @throws as {@link read}; shard_corrupt where the column holds no such arrays
+   */
+  readInto(index: number, column: string, target: NdData, offset = 0): number {
+    return this.of(index, (layout, buffer, start, end) =>
+      layout.copyArray(buffer, start, end, column, target, offset),
+    );
   }
 
   *[Symbol.iterator](): Iterator<Record<string, unknown>> {
     for (let i = 0; i < this.numSamples; i++) yield this.read(i);
   }
 
-  /** Checks every shard now: digests, offsets. @throws as {@link read} */
+  /** Checks a shard now: file, digest, offsets. @throws as {@link read} */
+  verifyShard(shard: number): void {
+    this.entry(shard);
+    this.shard(shard);
+  }
+
+  /** Checks every shard now. @throws as {@link read} */
   verifyAll(): void {
-    for (let s = 0; s < this.shards.length; s++) this.shard(s);
+    for (let s = 0; s < this.shards.length; s++) this.verifyShard(s);
   }
 
   close(): void {
-    for (const each of this.open.values()) each.bytes.close();
-    this.open.clear();
-    this.heldBytes = 0;
+    for (const shard of this.open.keys()) this.closeShard(shard);
+  }
+
+  private of<T>(
+    index: number,
+    work: (layout: SampleLayout, buffer: Uint8Array, start: number, end: number) => T,
+  ): T {
+    let shard = this.current;
+    if (!shard || !(index >= shard.first && index < shard.end)) {
+      shard = this.shard(this.shardOf(index));
+    }
+    const { bytes, offsets, layout, first } = shard;
+    const start = offsets[index - first]!;
+    const end = offsets[index - first + 1]!;
+    const at = bytes.locate(start, end);
+    try {
+      return work(layout, bytes.buffer, at, at + end - start);
+    } catch (error) {
+      if (!(error instanceof SampleProblem)) throw error;
+      throw corrupt(`${bytes.path}: sample ${index - first}`, error.message);
+    }
   }
 
   private entry(shard: number): MdsShardEntry {
@@ -152,27 +198,39 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
   }
 
   private checkFile(shard: number): void {
-    const { basename, sizeBytes } = this.shardFile(shard);
-    checkFileSize(join(this.dir, basename), sizeBytes);
+    const { raw_data: raw, zip_data: zip } = this.entry(shard);
+    if (zip && hasSize(join(this.dir, raw.basename), raw.bytes)) return;
+    const { basename, bytes } = zip ?? raw;
+    checkFileSize(join(this.dir, basename), bytes);
   }
 
   private shard(number: number): OpenShard {
-    const known = this.open.get(number);
-    if (known) {
-      this.open.delete(number);
-      this.open.set(number, known);
-      return known;
-    }
+    const shard = this.open.get(number) ?? this.openShard(number);
+    shard.used = ++this.turn;
+    this.current = shard;
+    return shard;
+  }
+
+  private openShard(number: number): OpenShard {
     const entry = this.shards[number]!;
-    if (!this.verified.has(number)) this.checkFile(number);
-    const bytes = openShard(this.dir, entry, this.verifyHash && !this.verified.has(number));
+    const { verify, unpackTo } = this.options;
+    const isNew = !this.verified.has(number);
+    if (isNew) this.checkFile(number);
+    if (this.open.size >= MAX_OPEN_SHARDS) this.closeOldest();
+    const { memory } = this;
+    const bytes = openShard(this.dir, entry, {
+      verifyHash: isNew && verify === 'hash',
+      memory,
+      unpackTo,
+    });
     try {
-      const offsets = readOffsets(bytes, entry);
-      const shard = { bytes, offsets, columns: columnsOf(entry, bytes.path) };
+      const offsets = readOffsets(bytes, entry.samples);
+      const first = this.firstSample[number]!;
+      const layout = new SampleLayout(columnsOf(entry, bytes.path));
+      memory.count(offsets.byteLength);
       this.verified.add(number);
+      const shard = { bytes, offsets, layout, first, end: first + entry.samples, used: 0 };
       this.open.set(number, shard);
-      this.heldBytes += bytes.heldBytes + offsets.byteLength;
-      this.evict();
       return shard;
     } catch (error) {
       bytes.close();
@@ -180,20 +238,55 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
     }
   }
 
-  private evict(): void {
-    for (const number of this.open.keys()) {
-      const fits = this.open.size <= MAX_OPEN_SHARDS && this.heldBytes <= this.cacheBytes;
-      if (fits || this.open.size === 1) return;
-      this.closeShard(number);
+  /** Closes the shard that was not used for longest, unless it is the current one; returns whether there was one. */
+  private closeOldest(): boolean {
+    let oldest: [number, OpenShard] | undefined;
+    for (const each of this.open) {
+      if (each[1] !== this.current && (!oldest || each[1].used < oldest[1].used)) oldest = each;
     }
+    if (oldest) this.closeShard(oldest[0]);
+    return oldest !== undefined;
   }
 
   private closeShard(number: number): void {
     const shard = this.open.get(number);
     if (!shard) return;
-    this.heldBytes -= shard.bytes.heldBytes + shard.offsets.byteLength;
-    shard.bytes.close();
     this.open.delete(number);
+    if (this.current === shard) this.current = undefined;
+    shard.bytes.close();
+    this.memory.count(-shard.offsets.byteLength);
+  }
+}
+
+/** What the open shards of a reader hold; makes room by closing some. One block that was given back is kept for the next shard. */
+class ReaderMemory implements ShardMemory {
+  private readonly limitBytes: number;
+  private readonly closeOne: () => boolean;
+  private heldBytes = 0;
+  private spare: Uint8Array | undefined;
+
+  constructor(limitBytes: number, closeOne: () => boolean) {
+    this.limitBytes = limitBytes;
+    this.closeOne = closeOne;
+  }
+
+  take(sizeBytes: number): Uint8Array | undefined {
+    if (sizeBytes > this.limitBytes) return undefined;
+    this.count(sizeBytes);
+    const { spare } = this;
+    if (!spare || spare.length < sizeBytes) return new Uint8Array(sizeBytes);
+    this.spare = undefined;
+    return spare;
+  }
+
+  count(sizeBytes: number): void {
+    while (this.heldBytes + sizeBytes > this.limitBytes && this.closeOne()) {}
+    this.heldBytes += sizeBytes;
+  }
+
+  release(bytes: Uint8Array, sizeBytes: number): void {
+    this.heldBytes -= sizeBytes;
+    if (bytes.length > (this.spare?.length ?? 0)) this.spare = bytes;
   }
 }
 
@@ -214,46 +307,6 @@ function checkFileSize(path: string, expectedBytes: number): void {
     `${path} has ${foundBytes} bytes, but index.json says ${expectedBytes}. Copy it again or write the data set again.`,
     { path, foundBytes, expectedBytes },
   );
-}
-
-function readOffsets(bytes: ShardBytes, entry: MdsShardEntry): Uint32Array {
-  const { samples } = entry;
-  const tableBytes = 4 * (samples + 2);
-  if (bytes.sizeBytes < tableBytes) throw corrupt(bytes.path, `is too short for ${samples} offsets`);
-  const words = new Uint32Array(bytes.read(0, tableBytes).slice().buffer);
-  if (words[0] !== samples)
-    throw corrupt(bytes.path, `holds ${words[0]} samples; index.json says ${samples}`);
-  const offsets = words.subarray(1);
-  let last = tableBytes;
-  for (const offset of offsets) {
-    if (offset < last) throw corrupt(bytes.path, `has an offset ${offset} below the one before it, ${last}`);
-    last = offset;
-  }
-  if (last !== bytes.sizeBytes)
-    throw corrupt(bytes.path, `ends at ${bytes.sizeBytes}, not at offset ${last}`);
-  return offsets;
-}
-
-function decodeSample(
-  bytes: Uint8Array,
-  columns: readonly MdsColumn[],
-  where: string,
-): Record<string, unknown> {
-  const numVariable = columns.reduce((n, each) => n + (each.encoding.sizeBytes === null ? 1 : 0), 0);
-  if (bytes.length < 4 * numVariable) throw corrupt(where, 'is too short for its sizes');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = 4 * numVariable;
-  let variable = 0;
-  const entries = columns.map(({ name, encoding, encodingName }): [string, unknown] => {
-    const size = encoding.sizeBytes ?? view.getUint32(4 * variable++, true);
-    if (at + size > bytes.length) throw corrupt(where, `ends inside column "${name}"`);
-    const value = encoding.decode(bytes.subarray(at, at + size));
-    if (value === undefined) throw corrupt(where, `column "${name}" is no ${encodingName}`);
-    at += size;
-    return [name, value];
-  });
-  if (at !== bytes.length) throw corrupt(where, `has ${bytes.length - at} bytes after its last column`);
-  return Object.fromEntries(entries);
 }
 
 function corrupt(where: string, problem: string): DabarexError {

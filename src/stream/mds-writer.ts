@@ -3,14 +3,16 @@
  *
  * A shard is `u32 n | u32 offset[n+1] | header JSON | samples`; a sample is the u32 sizes of its variable columns and
  * then the payloads of all columns in the order of their sorted names. Shards appear whole; index.json, without which
- * nothing reads them, appears last. Limits: no compression; one shard is held in memory (64 MiB by default).
+ * nothing reads them, appears last. Of a compressed shard only the compressed file is written. Limit: one shard is held in memory
+ * (64 MiB by default).
  */
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert, DabarexError, writeFileAtomic, writeFilePartsAtomic } from '../base/index.ts';
-import { encodingOf } from './encodings.ts';
-import { hashBytes, isKnownHash } from './hashes.ts';
-import type { MdsColumn, MdsShardEntry } from './mds-index.ts';
+import { COMPRESSIONS, type Compression, compressionOf } from './compression.ts';
+import { ENCODING_NAMES, encodingOf } from './encodings.ts';
+import { hashBytes, isKnownHash, knownHashes } from './hashes.ts';
+import { checkSafe, type MdsColumn, type MdsShardEntry } from './mds-index.ts';
 import { compareCodePoints, pythonJson } from './python-text.ts';
 
 export interface MdsWriterOptions {
@@ -21,6 +23,10 @@ export interface MdsWriterOptions {
   readonly sizeLimit?: number | null;
   /** digests to put into the index; default none, as MosaicML's. `sha256` makes a flipped byte noticeable. */
   readonly hashes?: readonly string[];
+  /** `zstd`, `gz`, `bz2`, `br` or `snappy`, with a level as `zstd:7`; default none */
+  readonly compression?: string | null;
+  /** what `gz` writes as the time of its making, in seconds since 1970; default 0, so that equal data gives equal files */
+  readonly gzipTimeSeconds?: number;
 }
 
 /**
@@ -35,6 +41,8 @@ export class MdsWriter {
   private readonly columns: readonly MdsColumn[];
   private readonly sizeLimit: number | null;
   private readonly hashes: readonly string[];
+  private readonly compression: Compression | null;
+  private readonly gzipTimeSeconds: number;
   private readonly header: Buffer;
   private readonly shards: MdsShardEntry[] = [];
   private samples: Uint8Array[] = [];
@@ -44,9 +52,10 @@ export class MdsWriter {
 
   /**
    * Creates the folder. A data set that stands there is given up at once: its index.json and shards are removed.
-   * @throws config_invalid for an unknown encoding or digest, or a size limit beyond 32-bit offsets
+   * @throws config_invalid for an unknown encoding, digest or compression, or a size limit beyond 32-bit offsets; shard_encoding_unsafe
    */
-  constructor({ dir, columns, sizeLimit = 1 << 26, hashes = [] }: MdsWriterOptions) {
+  constructor(options: MdsWriterOptions) {
+    const { dir, columns, sizeLimit = 1 << 26, hashes = [], compression = null } = options;
     this.dir = dir;
     this.columns = Object.entries(columns)
       .sort(([a], [b]) => compareCodePoints(a, b))
@@ -54,6 +63,8 @@ export class MdsWriter {
     this.sizeLimit = sizeLimit;
     this.hashes = [...new Set(hashes)].sort(compareCodePoints);
     checkOptions(this.columns.length, sizeLimit, this.hashes);
+    this.compression = compression === null ? null : knownCompression(compression);
+    this.gzipTimeSeconds = options.gzipTimeSeconds ?? 0;
     this.header = Buffer.from(pythonJson(this.config(), true), 'latin1');
     this.shardBytes = this.emptyShardBytes();
     mkdirSync(dir, { recursive: true });
@@ -103,16 +114,24 @@ export class MdsWriter {
     if (this.samples.length === 0) return;
     const { parts, sizeBytes } = this.shardParts();
     const basename = `shard.${String(this.shards.length).padStart(5, '0')}.mds`;
-    writeFilePartsAtomic(join(this.dir, basename), parts);
-    const hashes = Object.fromEntries(this.hashes.map((name) => [name, hashBytes(name, parts)!]));
-    this.shards.push({
-      ...this.config(),
-      raw_data: { basename, bytes: sizeBytes, hashes },
-      samples: this.samples.length,
-      zip_data: null,
-    });
+    const raw = { basename, bytes: sizeBytes, hashes: this.digests(parts) };
+    const zip = this.compression ? this.writePacked(basename, parts) : null;
+    if (!zip) writeFilePartsAtomic(join(this.dir, basename), parts);
+    this.shards.push({ ...this.config(), raw_data: raw, samples: this.samples.length, zip_data: zip });
     this.samples = [];
     this.shardBytes = this.emptyShardBytes();
+  }
+
+  private writePacked(rawName: string, parts: readonly Uint8Array[]): MdsShardEntry['zip_data'] {
+    const { extension, pack } = this.compression!;
+    const packed = pack(Buffer.concat(parts), { gzipTimeSeconds: this.gzipTimeSeconds });
+    const basename = `${rawName}.${extension}`;
+    writeFileAtomic(join(this.dir, basename), packed);
+    return { basename, bytes: packed.length, hashes: this.digests([packed]) };
+  }
+
+  private digests(parts: readonly Uint8Array[]): Record<string, string> {
+    return Object.fromEntries(this.hashes.map((name) => [name, hashBytes(name, parts)!]));
   }
 
   private shardParts(): { parts: Uint8Array[]; sizeBytes: number } {
@@ -133,7 +152,7 @@ export class MdsWriter {
       column_encodings: this.columns.map((each) => each.encodingName),
       column_names: this.columns.map((each) => each.name),
       column_sizes: this.columns.map((each) => each.encoding.sizeBytes),
-      compression: null,
+      compression: this.compression?.spec ?? null,
       format: 'mds',
       hashes: [...this.hashes],
       size_limit: this.sizeLimit,
@@ -149,15 +168,23 @@ export function isMdsDataset(dir: string): boolean {
 
 function knownEncoding(name: string, encodingName: string) {
   const encoding = encodingOf(encodingName);
-  if (!encoding) {
-    throw new DabarexError(
-      'config_invalid',
-      `MDS column "${name}": encoding "${encodingName}" is not supported. Use bytes, str, int, uint8..uint64, ` +
-        'int8..int64, float16..float64, str_int, str_float, str_decimal, json or ndarray[:dtype[:dims]].',
-      { name, encodingName },
-    );
-  }
-  return encoding;
+  if (encoding) return encoding;
+  checkSafe(name, encodingName, 'MDS writer');
+  throw new DabarexError(
+    'config_invalid',
+    `MDS column "${name}": encoding "${encodingName}" is not supported. Use one of ${ENCODING_NAMES}.`,
+    { name, encodingName },
+  );
+}
+
+function knownCompression(spec: string): Compression {
+  const compression = compressionOf(spec);
+  if (compression) return compression;
+  throw new DabarexError(
+    'config_invalid',
+    `MDS writer: there is no compression "${spec}". Use one of ${COMPRESSIONS.join(', ')}, with a level perhaps (zstd:7).`,
+    { compression: spec },
+  );
 }
 
 function checkOptions(numColumns: number, sizeLimit: number | null, hashes: readonly string[]): void {
@@ -166,7 +193,7 @@ function checkOptions(numColumns: number, sizeLimit: number | null, hashes: read
     numColumns === 0
       ? 'no columns'
       : unknown !== undefined
-        ? `digest "${unknown}" is not known; use sha256, sha1, md5, blake2b or xxh64`
+        ? `digest "${unknown}" is not known; use one of ${knownHashes().join(', ')}`
         : sizeLimit !== null && !(Number.isSafeInteger(sizeLimit) && sizeLimit > 0 && sizeLimit < 2 ** 32)
           ? `sizeLimit ${sizeLimit} is not in 1..2^32-1 bytes`
           : undefined;

@@ -40,6 +40,10 @@ const DTYPES = {
 
 export type NdDtype = keyof typeof DTYPES;
 
+const DTYPE_OF_CODE: ReadonlyMap<number, NdDtype> = new Map(
+  (Object.keys(DTYPES) as NdDtype[]).map((name) => [DTYPES[name].code, name]),
+);
+
 /** What a column fixes: `ndarray` nothing, `ndarray:int32` the dtype, `ndarray:int32:2,3` the shape too. */
 export interface NdColumn {
   readonly dtype: NdDtype | null;
@@ -51,7 +55,7 @@ export function parseNdarray(encoding: string): NdColumn | undefined {
   const [name, dtype, dims, ...rest] = encoding.split(':');
   if (name !== 'ndarray' || rest.length > 0) return undefined;
   if (dtype !== undefined && !Object.hasOwn(DTYPES, dtype)) return undefined;
-  const shape = dims?.split(',').map(Number) ?? null;
+  const shape = dims?.split(',').map((each) => (/^\d+$/.test(each) ? Number(each) : 0)) ?? null;
   if (shape?.some((each) => !Number.isSafeInteger(each) || each < 1)) return undefined;
   return { dtype: (dtype as NdDtype | undefined) ?? null, shape };
 }
@@ -75,7 +79,7 @@ export function encodeNdarray(value: unknown, column: NdColumn, where: string): 
   if (column.dtype && dtype !== column.dtype) throw invalid(where, `is ${dtype}, not ${column.dtype}`);
   if (shape.length === 0 || shape.length > 63 || data.length === 0)
     throw invalid(where, 'is empty or scalar');
-  if (shape.reduce((a, b) => a * b, 1) !== data.length) {
+  if (!shape.every(Number.isSafeInteger) || shape.reduce((a, b) => a * b, 1) !== data.length) {
     throw invalid(where, `has ${data.length} values for shape [${shape}]`);
   }
   if (column.shape && String(shape) !== String(column.shape)) {
@@ -89,13 +93,44 @@ export function encodeNdarray(value: unknown, column: NdColumn, where: string): 
   return bytes;
 }
 
+/**
+ * Where the values of an array stand whose encoded form is `buffer[start..end]`; -1 where that is no array of the column, or one of another
+ * dtype than `target`.
+ */
+export function findValues(
+  buffer: Uint8Array,
+  start: number,
+  end: number,
+  column: NdColumn,
+  target: NdData,
+): number {
+  let at = start;
+  const dtype = column.dtype ?? (at < end ? DTYPE_OF_CODE.get(buffer[at++]!) : undefined);
+  if (!dtype || !(target instanceof DTYPES[dtype].make)) return -1;
+  let count = 1;
+  if (column.shape) {
+    for (const dim of column.shape) count *= dim;
+  } else {
+    const mark = at < end ? buffer[at++]! : 0;
+    const width = 1 << (mark & 3);
+    const numDims = mark >> 2;
+    if (numDims === 0 || at + numDims * width > end) return -1;
+    for (let d = 0; d < numDims; d++) {
+      let dim = 0;
+      for (let i = width - 1; i >= 0; i--) dim = dim * 256 + buffer[at + i]!;
+      at += width;
+      count *= dim;
+    }
+  }
+  return end - at === count * target.BYTES_PER_ELEMENT ? at : -1;
+}
+
 /** Reads a value into memory of its own; undefined where the bytes do not form one. */
 export function decodeNdarray(bytes: Uint8Array, column: NdColumn): NdArray | undefined {
   let at = 0;
   let { dtype, shape } = column;
   if (!dtype) {
-    const code = bytes[at++];
-    dtype = (Object.keys(DTYPES) as NdDtype[]).find((name) => DTYPES[name].code === code) ?? null;
+    dtype = DTYPE_OF_CODE.get(bytes[at++]!) ?? null;
   }
   if (!dtype) return undefined;
   if (!shape) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compareCodePoints, pythonFloat, pythonJson } from './python-text.ts';
+import { compareCodePoints, parsePythonJson, pythonFloat, pythonJson } from './python-text.ts';
 
 describe('text as CPython writes it', () => {
   // Right-hand sides printed by CPython 3: repr(x).
@@ -26,4 +26,28 @@ describe('text as CPython writes it', () => {
   it('orders by code point, not by UTF-16 unit', () => {
     expect(['\u{10000}', '\uffff'].sort(compareCodePoints)).toEqual(['\uffff', '\u{10000}']);
   });
+});
+
+describe('parsePythonJson', () => {
+  it.each([
+    ['{"a": [NaN, -Infinity, Infinity]}', { a: [Number.NaN, -Infinity, Infinity] }],
+    [
+      '[9007199254740993, -9007199254740993, 9007199254740992, 1e400]',
+      [9007199254740993n, -9007199254740993n, 2 ** 53, Infinity],
+    ],
+    [
+      '{"k\\"NaN": "1234567890123456789 NaN \\\\", "x": 0.12345678901234566}',
+      { 'k"NaN': '1234567890123456789 NaN \\', x: 0.12345678901234566 },
+    ],
+    ['["\ue000NaN", NaN, 12345678901234568e1]', ['\ue000NaN', Number.NaN, 123456789012345680]],
+  ])('reads %s', (text, value) => {
+    expect(parsePythonJson(text)).toEqual(value);
+  });
+
+  it.each(['NaNa', '-NaN', '{NaN: 1}', '01234567890123456', '[1234567890123456', '"\\'])(
+    'refuses %s',
+    (text) => {
+      expect(() => parsePythonJson(text)).toThrow(SyntaxError);
+    },
+  );
 });

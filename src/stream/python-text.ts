@@ -22,6 +22,28 @@ export function pythonJson(value: unknown, sortKeys = false): string {
   throw new TypeError(`a ${typeof value} has no JSON form`);
 }
 
+/**
+ * What `json.loads` of Python reads: JSON, and NaN, Infinity and -Infinity. Whole numbers that a double cannot hold become bigints.
+ * @throws SyntaxError
+ */
+export function parsePythonJson(text: string): unknown {
+  if (!/NaN|Infinity|\d{16}/.test(text)) return JSON.parse(text);
+  let mark = '\ue000';
+  while (text.includes(mark)) mark += '\ue000';
+  const token = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\w.+-])(?:-?Infinity|NaN|-?[1-9]\d{15,})(?![\w.]|\s*:)/gs;
+  const marked = text.replace(token, (each) => (each.startsWith('"') ? each : `"${mark}${each}"`));
+  return JSON.parse(marked, (_, value) =>
+    typeof value === 'string' && value.startsWith(mark) ? numberOf(value.slice(mark.length)) : value,
+  );
+}
+
+function numberOf(text: string): number | bigint {
+  if (!/\d/.test(text)) return Number(text);
+  const number = Number(text);
+  const exact = BigInt(text);
+  return Number.isFinite(number) && BigInt(number) === exact ? number : exact;
+}
+
 /** `repr(float)`: the shortest digits, with an exponent below 1e-4 and from 1e16 on. */
 export function pythonFloat(value: number): string {
   if (Number.isNaN(value)) return 'nan';

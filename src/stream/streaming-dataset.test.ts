@@ -239,7 +239,6 @@ describe('StreamingDataset', () => {
   it('stays where it was when a shard is cut short', () => {
     const streams = { a: writeStream('a', 37, 100) };
     const data = new StreamingDataset({ streams, seed: 1, endOfText: END });
-    draw(data, 3);
     const before = data.state();
     truncateSync(join(streams.a, 'shard.00000.mds'), 300);
     expect(() => draw(data, 37, 37)).toThrow(code('shard_truncated'));
