@@ -46,7 +46,7 @@ export async function openShards(
   { train, heldout }: z.output<typeof shardsConfigSchema>,
   { baseDir, remote, tokenizerSha256, sequenceLength }: OpenOptions,
 ): Promise<{ domains: Record<string, DomainData>; key: string }> {
-  const names = [...new Set([...Object.keys(train), ...Object.keys(heldout)])].sort();
+  const names = [...new Set([...Object.keys(train), ...Object.keys(heldout)])];
   const indexes: Record<string, string> = {};
   const domains = await Promise.all(
     names.map(async (name): Promise<[string, DomainData]> => {

@@ -66,7 +66,7 @@ export class BatchLoader {
     const { numSequences: _, batchesPerStep, stepsAhead, ...settings } = options;
     const { port1: port, port2 } = new MessageChannel();
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const url = new URL(`./reader-thread.${extension}`, import.meta.url);
+    const url = new URL(`./reader-worker.${extension}`, import.meta.url);
     const worker = spawnWorker(url, {
       workerData: { port: port2, settings } satisfies { port: MessagePort; settings: LoaderSettings },
       transferList: [port2],

@@ -162,7 +162,12 @@ function shown(value: unknown, tokenizer: Tokenizer | undefined): string {
     const ids = value.subarray(0, SHOWN_TOKENS).filter((id) => id >= 0 && id < tokenizer.vocabSize);
     return `${tokenizer.decode(ids)}${value.length > SHOWN_TOKENS ? '…' : ''}`;
   }
-  const options = { breakLength: Number.POSITIVE_INFINITY, depth: 4, maxArrayLength: 20, compact: true } as const;
+  const options = {
+    breakLength: Number.POSITIVE_INFINITY,
+    depth: 4,
+    maxArrayLength: 20,
+    compact: true,
+  } as const;
   const whole = typeof value === 'string' ? value : inspect(value, options);
   return whole.length > SHOWN_CHARACTERS ? `${whole.slice(0, SHOWN_CHARACTERS)}…` : whole;
 }
