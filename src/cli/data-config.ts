@@ -58,6 +58,13 @@ export function checkData(
   if (data.domains && data.shards) fail(['data', 'shards'], 'stands in place of domains; give one of them');
   else if (!data.domains && !data.shards)
     fail(['data', 'domains'], 'missing; name domains, or shards that are there already');
+  for (const name of Object.keys(data.shards?.heldout ?? {})) {
+    if (Object.hasOwn(data.shards!.train, name)) continue;
+    fail(
+      ['data', 'shards', 'heldout', name],
+      `no training shards have this name; there are ${domainsOf(data).join(', ')}`,
+    );
+  }
   if (data.shards && tokenizer && tokenizer.kind !== 'file') {
     const reason =
       'there is no text to learn a tokenizer from: give that of the shards, kind file and its path';

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { z } from 'zod';
+import { DabarexError } from '../../base/index.ts';
 import { parseSourceUrl } from '../../storage/index.ts';
 import {
   cacheLimitBytes,
@@ -40,18 +41,18 @@ export function remoteOptionsOf(context: CliContext, stream: StreamConfig): Remo
 
 /**
  * The domains of `data.shards`. The key is of their indexes, so shards may move.
- * @throws shard_index_invalid, shard_missing and what stores throw
+ * @throws data_empty, shard_index_invalid, shard_missing and what stores throw
  */
 export async function openShards(
   { train, heldout }: z.output<typeof shardsConfigSchema>,
   { baseDir, remote, tokenizerSha256, sequenceLength }: OpenOptions,
 ): Promise<{ domains: Record<string, DomainData>; key: string }> {
-  const names = [...new Set([...Object.keys(train), ...Object.keys(heldout)])];
   const indexes: Record<string, string> = {};
   const domains = await Promise.all(
-    names.map(async (name): Promise<[string, DomainData]> => {
-      const place = localPlace(train[name] ?? heldout[name]!, baseDir);
+    Object.entries(train).map(async ([name, url]): Promise<[string, DomainData]> => {
+      const place = localPlace(url, baseDir);
       const index = await openIndex(place, remote);
+      if (index.data.samples === 0) throw noSamples(name, url);
       indexes[name] = index.sha256;
       const held = heldout[name] === undefined ? undefined : localPlace(heldout[name]!, baseDir);
       const heldoutDir = held && isRemote(held) ? (await fetchDataset(held, remote)).dir : held;
@@ -62,6 +63,14 @@ export async function openShards(
   const inputs = JSON.stringify({ indexes: Object.entries(indexes).sort(), tokenizerSha256, sequenceLength });
   const key = createHash('sha256').update(inputs).digest('hex');
   return { domains: Object.fromEntries(domains), key };
+}
+
+function noSamples(domain: string, url: string): DabarexError {
+  return new DabarexError(
+    'data_empty',
+    `data.shards.train.${domain}: ${url} holds no samples. Give shards that do, or leave the domain out.`,
+    { domain, url },
+  );
 }
 
 /** A path, absolute, or the URL of a store. */
