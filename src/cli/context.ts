@@ -17,7 +17,7 @@ export interface CliContext {
   readonly cacheDir: string;
   /** the user's npm settings, for `npm:` sources */
   readonly npm: NpmOptions;
-  /** how `s3:` stores are reached */
+  /** how object stores are reached; keys are found where AWS tools find them */
   readonly storage: RemoteOptions;
   /** default number of threads: what the machine offers */
   readonly threads: number;

@@ -1,5 +1,4 @@
 /** Some training steps of a recipe under the profiler: on its prepared data where there is some, else on random tokens. */
-import { join } from 'node:path';
 import { DabarexError, Rng } from '../base/index.ts';
 import { completeModelConfig, flopsPerToken, Transformer } from '../model/index.ts';
 import { createOptimizer } from '../optim/index.ts';
@@ -17,7 +16,7 @@ import {
 } from '../train/index.ts';
 import type { CliContext } from './context.ts';
 import { type Recipe, requirePart, tokenizerVocabSize } from './recipe.ts';
-import { makeTokenData } from './stages/data.ts';
+import { makeTokenData, trainStreamsOf } from './stages/data.ts';
 
 /** Long enough for several windows on a machine that also does other work. */
 const LIMIT_MS = 150;
@@ -115,14 +114,13 @@ async function findPrepared(
   threads: number,
   context: CliContext,
 ): Promise<{ tokenizer: Tokenizer; open: () => ProfiledData } | undefined> {
-  if (!recipe.data || !recipe.tokenizer) return undefined;
+  if (!recipe.data?.domains || !recipe.tokenizer) return undefined;
   const log = () => undefined;
   const caller = { recipe, context, threads, log, reusableStage: aside };
   try {
-    const { tokenizer, shardsDir } = await makeTokenData(caller, { onlyFinished: true });
-    const streams = Object.fromEntries(
-      Object.keys(recipe.data.domains).map((domain) => [domain, join(shardsDir, 'train', domain)]),
-    );
+    const data = await makeTokenData(caller, { onlyFinished: true });
+    const { tokenizer } = data;
+    const streams = trainStreamsOf(data);
     const { seed } = recipe;
     const open = () => new StreamingDataset({ streams, seed, endOfText: tokenizer.endOfTextId });
     return { tokenizer, open };

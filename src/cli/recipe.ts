@@ -13,7 +13,7 @@ import { modelConfigSchema } from '../model/index.ts';
 import { serveConfigSchema } from '../serve/index.ts';
 import { type TokenizerConfig, tokenizerConfigSchema } from '../tokenizer/index.ts';
 import { trainConfigSchema } from '../train/index.ts';
-import { checkCurriculum, dataConfigSchema } from './data-config.ts';
+import { checkCurriculum, checkData, dataConfigSchema } from './data-config.ts';
 import { applyOverrides } from './overrides.ts';
 import { parseYaml } from './yaml.ts';
 
@@ -31,13 +31,14 @@ export const recipeSchema = z
     evaluate: evaluateConfigSchema.optional(),
     serve: serveConfigSchema.optional(),
   })
-  .superRefine(({ data, model, train }, context) => {
+  .superRefine(({ data, tokenizer, model, train }, context) => {
     const fail = (path: (string | number)[], message: string) =>
       context.addIssue({ code: 'custom', path, message });
     if (model && train && train.sequenceLength > model.maxSeqLen) {
       const lengths = `${train.sequenceLength} tokens are more than model.maxSeqLen, ${model.maxSeqLen}`;
       fail(['train', 'sequenceLength'], lengths);
     }
+    checkData(data, tokenizer, fail);
     checkCurriculum(data, train, fail);
   });
 

@@ -78,8 +78,10 @@ function allowedChanges(recipe: Recipe, context: CliContext): Pick<OpenRunOption
   const path = join(context.runsDir, recipe.name);
   // Nothing is lost when a run that never reached a checkpoint takes another recipe: a mended one, mostly.
   if (listCheckpoints(path).length === 0) return { mayDiffer: Object.keys(recipeSchema.shape) };
+  // The shards may have moved: a checkpoint knows its data by their content.
+  const places = ['data.shards', 'data.stream.cacheLimit', 'data.stream.predownload'];
   return {
-    mayDiffer: ['serve', 'evaluate', 'data.curriculum'],
+    mayDiffer: ['serve', 'evaluate', 'data.curriculum', ...places],
     onChange: (stored) => requireSamePast(parseConfig(recipeSchema, stored, path), recipe, path),
   };
 }

@@ -51,19 +51,8 @@ export class PackedDataset {
   /** Draws the window that {@link peek} told of. @throws what reading samples throws */
   prepare(): void {
     const start = this.data.state();
-    const documents = this.data
-      .nextTokens(this.windowSamples)
-      .filter((tokens) => tokens.length > 1)
-      .map((tokens) => tokens.subarray(0, this.sequenceLength + 1));
-    const packed = packBestFit(
-      documents.map((tokens) => tokens.length - 1),
-      this.sequenceLength,
-    );
-    this.windows.push({
-      start,
-      sequences: packed.map((each) => each.map((document) => documents[document]!)),
-      taken: 0,
-    });
+    const documents = this.data.nextTokens(this.windowSamples);
+    this.windows.push({ start, sequences: packDocuments(documents, this.sequenceLength), taken: 0 });
   }
 
   /** The next sequences. @throws what reading samples throws; the position is then that before the call */
@@ -112,8 +101,20 @@ export class PackedDataset {
   }
 }
 
+/** Documents, cut to a sequence, that stand together; of less than two tokens there is nothing to learn. */
+export function packDocuments(
+  documents: readonly Int32Array[],
+  sequenceLength: number,
+): readonly (readonly Int32Array[])[] {
+  const fitting = documents
+    .filter((tokens) => tokens.length > 1)
+    .map((tokens) => tokens.subarray(0, sequenceLength + 1));
+  const lengths = fitting.map((tokens) => tokens.length - 1);
+  return packBestFit(lengths, sequenceLength).map((each) => each.map((document) => fitting[document]!));
+}
+
 /** Writes documents one behind the other into sequence `b`. @returns the rows they fill */
-function fillPacked(
+export function fillPacked(
   { tokens, targets, firstKey, sequenceLength }: Batch,
   b: number,
   documents: readonly Int32Array[],

@@ -112,7 +112,7 @@ describe('StreamingDataset', () => {
   it('refuses wrong lengths, weights, states and empty streams with coded errors', () => {
     const streams = makeStreams();
     const data = open(streams);
-    expect(() => data.nextBatch(1, T + 1)).toThrow(code('sequence_length_mismatch'));
+    expect(() => data.nextBatch(1, T + 2)).toThrow(code('sequence_length_mismatch'));
     expect(data.drawnSamples).toEqual({ a: 0, b: 0 });
     expect(() => open({ a: streams.a })).toThrow(/"b".*does not have/);
     expect(() => data.restore(open(streams, 6).state())).toThrow(code('checkpoint_mismatch'));

@@ -67,6 +67,11 @@ export class Workplace {
     return `${name}.yaml`;
   }
 
+  /** Writes a file into the folder. */
+  write(name: string, content: Uint8Array | string): void {
+    writeFileSync(join(this.dir, name), content);
+  }
+
   /** A path in runs/NAME. */
   run(name: string, ...path: string[]): string {
     return join(this.dir, 'runs', name, ...path);

@@ -13,7 +13,7 @@ import { createProgressDisplay } from '../progress.ts';
 import { recipeSchema } from '../recipe.ts';
 import { positive, weightsOption } from '../sampling.ts';
 import { makeTokenData } from '../stages/data.ts';
-import { type Evaluation, evaluateDomains, evaluationTable } from '../stages/evaluation.ts';
+import { type Evaluation, evaluateDomains, evaluationTable, packingWindowOf } from '../stages/evaluation.ts';
 
 interface EvalOptions {
   readonly tokens?: number;
@@ -65,7 +65,8 @@ async function evaluate(name: string, options: EvalOptions, context: CliContext)
     );
     const { model } = loadModelFolder(dir, { threads, precision: 'auto', weights: options.weights });
     domains = await evaluateDomains(model, data, {
-      sequenceLength: data.manifest.sampleTokens - 1,
+      sequenceLength: data.sequenceLength,
+      packingWindow: packingWindowOf(recipe),
       maxTokens: options.tokens,
       compareWithXz: true,
       signal: context.interrupted,

@@ -7,8 +7,8 @@ const train = trainConfigSchema.parse({ duration: '100step', sequenceLength: 8, 
 const sources = { sources: [{ url: 'file:x' }] };
 const config = (curriculum?: unknown) =>
   dataConfigSchema.parse({ domains: { a: sources, b: sources }, curriculum });
-const split = (samples: number, bytesPerToken: number) => ({ train: { samples, bytesPerToken } });
-const data = { manifest: { domains: { a: split(300, 4), b: split(100, 2) } } } as unknown as TokenData;
+const domain = (samples: number, bytesPerToken: number) => ({ samples, bytesPerToken });
+const data = { domains: { a: domain(300, 4), b: domain(100, 2) } } as unknown as TokenData;
 
 it('mixes the domains of all phases by their shares of the run', () => {
   const curriculum = [

@@ -1,11 +1,12 @@
 /** The stages before training: clean documents, the tokenizer, token shards. Each is reused when it is there already. */
+
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type OnProgress, writeFileAtomic } from '../../base/index.ts';
+import { join, resolve } from 'node:path';
+import { assert, type OnProgress, writeFileAtomic } from '../../base/index.ts';
 import { latestCheckpoint } from '../../checkpoint/index.ts';
 import {
   prepareCorpus,
-  type ShardsManifest,
   type TrainedTokenizer,
   tokenizeCorpus,
   trainCorpusTokenizer,
@@ -19,13 +20,28 @@ import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { type Recipe, requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { dataKeyOf, otherDataError } from './checkpoints.ts';
+import { openShards, remoteOptionsOf } from './given-shards.ts';
 
 export interface TokenData {
-  readonly documentsDir: string;
-  /** `train/DOMAIN` and `heldout/DOMAIN` are MDS data sets */
-  readonly shardsDir: string;
+  /** absent where the recipe gives token shards */
+  readonly documentsDir?: string;
   readonly tokenizer: Tokenizer;
-  readonly manifest: ShardsManifest;
+  /** stands for all that training draws from: equal keys, equal batches */
+  readonly key: string;
+  /** rows of a sequence */
+  readonly sequenceLength: number;
+  readonly domains: Readonly<Record<string, DomainData>>;
+}
+
+export interface DomainData {
+  readonly samples: number;
+  /** of text, that a training token stands for on average; 0 where that is not known */
+  readonly bytesPerToken: number;
+  /** an MDS data set: a folder, or the URL of one in a store */
+  readonly train: string;
+  /** a local folder; absent where nothing of the domain is held out */
+  readonly heldout?: string;
+  readonly heldoutSamples: number;
 }
 
 /** Who prepares data: a run, or a command that only needs the data. */
@@ -68,6 +84,7 @@ export function prepareTokenData(session: RunSession): Promise<TokenData> {
 export async function makeTokenData(caller: DataCaller, options: TokenDataOptions = {}): Promise<TokenData> {
   const { recipe, context, threads } = caller;
   const { sequenceLength } = requirePart(recipe, 'train');
+  if (requirePart(recipe, 'data').shards) return openGivenShards(caller, options);
   const documentsDir = await makeDocuments(caller, options);
   const { checkpoint } = options;
   const { tokenizer, path } = checkpoint
@@ -89,7 +106,40 @@ export async function makeTokenData(caller: DataCaller, options: TokenDataOption
       },
     }),
   );
-  return { documentsDir, tokenizer, shardsDir, manifest };
+  const domains = Object.entries(manifest.domains).map(([name, { train, heldout }]): [string, DomainData] => [
+    name,
+    {
+      samples: train.samples,
+      bytesPerToken: train.bytesPerToken,
+      train: join(shardsDir, 'train', name),
+      heldout: join(shardsDir, 'heldout', name),
+      heldoutSamples: heldout.samples,
+    },
+  ]);
+  return { documentsDir, tokenizer, key: manifest.key, sequenceLength, domains: Object.fromEntries(domains) };
+}
+
+/** Token shards of elsewhere: their indexes, and those held out as local folders. */
+async function openGivenShards(caller: DataCaller, options: TokenDataOptions): Promise<TokenData> {
+  const { recipe, context } = caller;
+  const { sequenceLength } = requirePart(recipe, 'train');
+  const { shards, stream } = requirePart(recipe, 'data');
+  const { checkpoint, baseDir = context.cwd } = options;
+  const { tokenizer, path } = checkpoint ? tokenizerOf(checkpoint) : givenTokenizer(recipe, baseDir);
+  options.onTokenizer?.(path);
+  const remote = remoteOptionsOf(context, stream);
+  const tokenizerSha256 = createHash('sha256').update(readFileSync(path)).digest('hex');
+  const { domains, key } = await openShards(shards!, { baseDir, remote, tokenizerSha256, sequenceLength });
+  if (checkpoint && key !== dataKeyOf(checkpoint)) throw otherDataError(checkpoint);
+  return { tokenizer, key, sequenceLength, domains };
+}
+
+/** The tokenizer that a recipe names by its path. */
+function givenTokenizer(recipe: Recipe, baseDir: string): Pick<TrainedTokenizer, 'tokenizer' | 'path'> {
+  const config = requirePart(recipe, 'tokenizer');
+  assert(config.kind === 'file', 'shards have a tokenizer of their own');
+  const path = resolve(baseDir, config.path);
+  return { tokenizer: loadTokenizer(path), path };
 }
 
 /** The folder of a recipe's clean documents. */
@@ -111,10 +161,18 @@ async function makeDocuments(caller: DataCaller, options: TokenDataOptions): Pro
 }
 
 /** The tokenizer of documents, trained on them in the proportions of the mix that the model will be trained on. */
-function makeTokenizer(caller: DataCaller, documentsDir: string, options: TokenDataOptions) {
+function makeTokenizer(
+  caller: DataCaller,
+  documentsDir: string,
+  options: TokenDataOptions,
+): Promise<Pick<TrainedTokenizer, 'tokenizer' | 'path'>> {
   const { recipe, context } = caller;
+  const config = requirePart(recipe, 'tokenizer');
+  if (config.kind === 'file') {
+    return Promise.resolve(givenTokenizer(recipe, options.baseDir ?? context.cwd));
+  }
   return caller.reusableStage('tokenizer', (onBegin) =>
-    trainCorpusTokenizer(requirePart(recipe, 'tokenizer'), {
+    trainCorpusTokenizer(config, {
       ...stageOptions(caller, options),
       documentsDir,
       outDir: join(dataDirOf(context), 'tokenizers'),
@@ -125,7 +183,7 @@ function makeTokenizer(caller: DataCaller, documentsDir: string, options: TokenD
 }
 
 /** The tokenizer of a recipe, which may have no `train` part: the domains count by their size then. */
-export async function makeRecipeTokenizer(caller: DataCaller): Promise<TrainedTokenizer> {
+export async function makeRecipeTokenizer(caller: DataCaller): Promise<Pick<TrainedTokenizer, 'tokenizer'>> {
   return makeTokenizer(caller, await makeDocuments(caller, {}), {});
 }
 
@@ -140,10 +198,14 @@ export function mixOf({ data, train }: Pick<Recipe, 'data' | 'train'>): Mix | un
   return data?.curriculum && train && new Curriculum(data.curriculum, train).meanMix();
 }
 
+/** domain -> where its training samples are */
+export function trainStreamsOf(data: TokenData): Record<string, string> {
+  return Object.fromEntries(Object.entries(data.domains).map(([name, { train }]) => [name, train]));
+}
+
 /** domain -> training samples */
 export function samplesOf(data: TokenData): Record<string, number> {
-  const domains = Object.entries(data.manifest.domains);
-  return Object.fromEntries(domains.map(([name, { train }]) => [name, train.samples]));
+  return Object.fromEntries(Object.entries(data.domains).map(([name, { samples }]) => [name, samples]));
 }
 
 function tokenizerOf(checkpoint: string): Pick<TrainedTokenizer, 'tokenizer' | 'path'> {
@@ -151,14 +213,14 @@ function tokenizerOf(checkpoint: string): Pick<TrainedTokenizer, 'tokenizer' | '
   return { tokenizer: loadTokenizer(path), path };
 }
 
-/** Bytes of text a training token stands for in a mix. */
+/** Bytes of text a training token stands for in a mix; 0 where that is not known. */
 export function bytesPerTokenOf(data: TokenData, mix: Mix = samplesOf(data)): number {
   let total = 0;
   let bytes = 0;
-  for (const [name, { train }] of Object.entries(data.manifest.domains)) {
+  for (const [name, { bytesPerToken }] of Object.entries(data.domains)) {
     const weight = mix[name] ?? 0;
     total += weight;
-    bytes += weight * train.bytesPerToken;
+    bytes += weight * bytesPerToken;
   }
   return bytes / total;
 }

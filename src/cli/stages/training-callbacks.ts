@@ -9,7 +9,7 @@ import { requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { saveTraining, type TrainingParts } from './checkpoints.ts';
 import type { TokenData } from './data.ts';
-import { evaluateDomains } from './evaluation.ts';
+import { evaluateDomains, packingWindowOf } from './evaluation.ts';
 import type { RunMix } from './mix.ts';
 
 const SAMPLE_TOKENS = 64;
@@ -80,9 +80,15 @@ async function evaluateHeldOut(
   const { sequenceLength, evalTokens: maxTokens } = requirePart(recipe, 'train');
   const signal = context.interrupted;
   if (signal.aborted) return false;
-  const domains = await evaluateDomains(model, data, { sequenceLength, maxTokens, signal });
+  const domains = await evaluateDomains(model, data, {
+    sequenceLength,
+    maxTokens,
+    packingWindow: packingWindowOf(recipe),
+    signal,
+  });
   if (signal.aborted) return false;
   const results = Object.entries(domains);
+  if (results.length === 0) return true;
   const loss = results.reduce((sum, [, each]) => sum + each.loss_nats, 0) / results.length;
   const bits = Object.fromEntries(
     results.map(([domain, each]) => [`eval_bits_per_byte.${domain}`, each.bits_per_byte]),

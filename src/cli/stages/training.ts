@@ -1,5 +1,4 @@
 /** The stage `train` of a run: from its newest checkpoint, or from the start, to the end of its duration. */
-import { join } from 'node:path';
 import { DabarexError } from '../../base/index.ts';
 import {
   completeModelConfig,
@@ -13,10 +12,11 @@ import { BatchLoader } from '../../stream/index.ts';
 import { createKernels, type Kernels, type Precision, resolvePrecision } from '../../tensor/index.ts';
 import { type Position, parseDuration, type TrainConfig, Trainer, withoutEpochs } from '../../train/index.ts';
 import { formatBytes, formatCount } from '../output.ts';
-import { type Recipe, requirePart } from '../recipe.ts';
+import { requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { findResumePoint, type ResumePoint, restoreTraining, type TrainingParts } from './checkpoints.ts';
-import { bytesPerTokenOf, samplesOf, type TokenData } from './data.ts';
+import { bytesPerTokenOf, samplesOf, type TokenData, trainStreamsOf } from './data.ts';
+import { remoteOptionsOf } from './given-shards.ts';
 import { RunMix } from './mix.ts';
 import { runCallbacks } from './training-callbacks.ts';
 
@@ -152,12 +152,12 @@ async function createParts(
 ): Promise<RunParts> {
   const { recipe } = session;
   const config = requirePart(recipe, 'train');
-  const opening = openLoader(recipe, data);
+  const opening = openLoader(session, data);
   try {
     const model = new Transformer(modelConfig, kernels, { precision, trainable: true, seed });
     const optimizer = createOptimizer(model.parameters, config.optimizer, kernels, precision);
     const loader = await opening;
-    return { model, optimizer, data: loader, tokenizer: data.tokenizer, dataKey: data.manifest.key };
+    return { model, optimizer, data: loader, tokenizer: data.tokenizer, dataKey: data.key };
   } catch (error) {
     await opening.then(
       (loader) => loader.close(),
@@ -168,20 +168,24 @@ async function createParts(
 }
 
 /** The thread that reads the run's batches ahead. @throws config_invalid, data_empty and what is wrong with the shards */
-function openLoader(recipe: Recipe, data: TokenData): Promise<BatchLoader> {
+function openLoader({ recipe, context }: RunSession, data: TokenData): Promise<BatchLoader> {
   const {
     batchSequences,
     microbatchSequences = batchSequences,
     sequenceLength,
   } = requirePart(recipe, 'train');
-  const streams = Object.fromEntries(
-    Object.keys(data.manifest.domains).map((domain) => [domain, join(data.shardsDir, 'train', domain)]),
-  );
+  const { curriculum = [], stream } = requirePart(recipe, 'data');
+  const { shuffle, blockSize, packing, packingWindow } = stream;
   return BatchLoader.open({
-    streams,
+    streams: trainStreamsOf(data),
     seed: recipe.seed,
     endOfText: data.tokenizer.endOfTextId,
-    mixes: (recipe.data?.curriculum ?? []).map(({ weights }) => weights),
+    vocabSize: data.tokenizer.vocabSize,
+    shuffle,
+    blockSize,
+    packing: packing === 'none' ? undefined : { windowSamples: packingWindow, sequenceLength },
+    remote: remoteOptionsOf(context, stream),
+    mixes: curriculum.map(({ weights }) => weights),
     numSequences: microbatchSequences,
     sequenceLength,
     batchesPerStep: batchSequences / microbatchSequences,

@@ -32,7 +32,10 @@ interface Draw {
 const CLOSE_TIMEOUT_MS = 2000;
 
 export class BatchLoader {
-  private readonly options: Required<BatchLoaderOptions>;
+  private readonly options: BatchLoaderOptions & {
+    readonly batchesPerStep: number;
+    readonly stepsAhead: number;
+  };
   private readonly worker: Worker;
   private readonly port: MessagePort;
   /** told to the thread and not taken, the next one first */
@@ -60,13 +63,12 @@ export class BatchLoader {
    * @throws what the constructor of StreamingDataset throws, and its `checkMix` for one of `mixes`
    */
   static async open(options: BatchLoaderOptions): Promise<BatchLoader> {
-    const { streams, seed, endOfText, mixes } = options;
-    const settings: LoaderSettings = { streams, seed, endOfText, mixes };
+    const { numSequences: _, batchesPerStep, stepsAhead, ...settings } = options;
     const { port1: port, port2 } = new MessageChannel();
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const url = new URL(`./reader-thread.${extension}`, import.meta.url);
+    const url = new URL(`./reader-worker.${extension}`, import.meta.url);
     const worker = spawnWorker(url, {
-      workerData: { port: port2, settings },
+      workerData: { port: port2, settings } satisfies { port: MessagePort; settings: LoaderSettings },
       transferList: [port2],
       name: 'loader',
     });
