@@ -22,11 +22,15 @@ export interface LockOwner {
 
 /** The lock, to be given back; or who holds it, where that can be told. */
 export type LockAttempt =
-  | { readonly release: () => void }
+  | {
+      readonly release: () => void /** false where it was taken over by mistake: see {@link tryLock} */;
+      readonly isHeld: () => boolean;
+    }
   | { readonly release?: undefined; readonly owner: LockOwner | undefined };
 
 /**
  * Takes the lock file at `path` for this process, or tells who holds it. A lock whose process is dead is taken over.
+ * Three that take over the same dead lock within microseconds may leave two believing they have it; what must not be done twice asks `isHeld` before it is final.
  * @throws path_unusable, not_permitted where there is a lock that cannot be read; disk_full
  */
 export function tryLock(path: string, time?: string): LockAttempt {
@@ -45,9 +49,11 @@ export function tryLock(path: string, time?: string): LockAttempt {
   } finally {
     rmSync(temporary, { force: true });
   }
+  const isHeld = () => readText(path) === content;
   return {
+    isHeld,
     release: () => {
-      if (readText(path) === content) rmSync(path, { force: true });
+      if (isHeld()) rmSync(path, { force: true });
     },
   };
 }

@@ -6,7 +6,7 @@
  * The ledger: `=BYTES` what a walk found, `+BYTES` what was begun since. Whoever walks moves the old one away first, so that nothing begun
  * meanwhile is missed; without a `=` in it, it does not count. It may tell too much (a download that failed), never too little.
  */
-import { appendFileSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { fileError, isLocked, tryLock } from '../base/index.ts';
 import type { CacheHolds } from './cache-holds.ts';
 import type { CacheLayout, CachePlace } from './cache-layout.ts';
@@ -111,7 +111,26 @@ export class CacheRoom {
       if (name.endsWith('.parts')) continue;
       candidates.push({ place, sizeBytes: found.size, usedAtMs: found.mtimeMs, isPartial: true });
     }
+    this.sweep(epochMs);
     return { candidates, usedBytes };
+  }
+
+  /** Removes what killed processes left that takes no room: names of holders, and files that were on their way to another name. */
+  private sweep(epochMs: number): void {
+    for (const name of readdirSync(this.layout.in('holders'))) {
+      const path = this.layout.in('holders', name);
+      if (!isLocked(path) && isOld(path, epochMs)) rmSync(path, { force: true });
+    }
+    for (const name of readdirSync(this.layout.in('locks'))) {
+      const path = this.layout.in('locks', name);
+      if (/\.(tmp|stale)-/.test(name) && isOld(path, epochMs)) rmSync(path, { force: true });
+    }
+    for (const name of readdirSync(this.layout.in('partial'))) {
+      const path = this.layout.in('partial', name);
+      if (name.endsWith('.parts') && !existsSync(path.slice(0, -'.parts'.length)) && isOld(path, epochMs)) {
+        rmSync(path, { force: true });
+      }
+    }
   }
 
   private evict(candidates: readonly Candidate[], usedBytes: number, extraBytes: number): CacheUsage {
@@ -147,6 +166,11 @@ export class CacheRoom {
       lock.release();
     }
   }
+}
+
+function isOld(path: string, epochMs: number): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && epochMs - found.mtimeMs > LEFTOVER_MS;
 }
 
 function removeEmpty(folder: string): void {

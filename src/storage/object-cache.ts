@@ -4,7 +4,16 @@
  */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type Clock, DabarexError, fileError, Rng, systemClock, tryLock } from '../base/index.ts';
+import {
+  type Clock,
+  DabarexError,
+  fileError,
+  type LockAttempt,
+  Rng,
+  systemClock,
+  tryLock,
+} from '../base/index.ts';
+import { corrupt, type Doubt, localFile } from './cache-checks.ts';
 import { CacheHolds } from './cache-holds.ts';
 import { CacheLayout, type CachePlace } from './cache-layout.ts';
 import { type CacheRecord, recordOf, removeObject, touchRecord, writeRecord } from './cache-record.ts';
@@ -94,7 +103,7 @@ export class ObjectCache {
   async fetch(store: ObjectStore, key: string, request: CacheRequest = {}): Promise<CachedObject> {
     request.signal?.throwIfAborted();
     checkKey(key, store.url);
-    if (store.localPath) return localObject(store, key, store.localPath(key), request);
+    if (store.localPath) return localFile(store, key, store.localPath(key), request.sizeBytes);
     const place = this.layout.placeOf(store, key);
     this.holds.add(place);
     try {
@@ -152,7 +161,7 @@ export class ObjectCache {
   private async obtain(store: ObjectStore, place: CachePlace, request: Obtaining): Promise<CacheRecord> {
     this.holds.setWaiting(place, true);
     try {
-      const release = await this.lock(place, request.signal);
+      const { release, isHeld } = await this.lock(place, request.signal);
       try {
         const present = recordOf(place);
         const confirmed = present && (await this.confirm(store, place, present, request));
@@ -162,7 +171,9 @@ export class ObjectCache {
         }
         if (present) await this.replaceable(store, place, request.signal);
         removeObject(place);
-        return await this.download(store, place, request);
+        return await this.download(store, place, { ...request, isHeld });
+      } catch (error) {
+        if (!(error instanceof LockLost)) throw error;
       } finally {
         this.holds.setWaiting(place, false);
         release();
@@ -170,13 +181,17 @@ export class ObjectCache {
     } finally {
       this.holds.setWaiting(place, false);
     }
+    return this.obtain(store, place, request);
   }
 
-  private async lock(place: CachePlace, signal: AbortSignal): Promise<() => void> {
+  private async lock(
+    place: CachePlace,
+    signal: AbortSignal,
+  ): Promise<Extract<LockAttempt, { isHeld: unknown }>> {
     for (let pauseMs = 5; ; pauseMs = Math.min(MAX_POLL_MS, pauseMs * 1.5)) {
       signal.throwIfAborted();
       const attempt = tryLock(place.lock);
-      if (attempt.release) return attempt.release;
+      if (attempt.release) return attempt;
       await this.clock.sleep(pauseMs * (0.5 + this.rng.uniform()), signal);
     }
   }
@@ -216,7 +231,7 @@ export class ObjectCache {
   }
 
   /** What arrives wrong is fetched once more, in one piece: there are stores that answer ranges with other bytes. */
-  private async download(store: ObjectStore, place: CachePlace, request: Obtaining): Promise<CacheRecord> {
+  private async download(store: ObjectStore, place: CachePlace, request: Downloading): Promise<CacheRecord> {
     const stat = await this.downloadIntoRoom(store, place, request, false);
     const doubt = await this.doubtOf(place.partial, stat, request);
     if (!doubt) return publish(place, stat, request);
@@ -310,15 +325,12 @@ export class ObjectCache {
   }
 }
 
-/** A digest that is not the one expected. */
-interface Doubt {
-  readonly algorithm: string;
-  readonly expected: string;
-  readonly found: string;
-  readonly isByEtag?: boolean;
-}
-
 type Obtaining = CacheRequest & { readonly signal: AbortSignal };
+
+type Downloading = Obtaining & { readonly isHeld: () => boolean };
+
+/** Another process came to have our lock: what we downloaded is not to be trusted, see {@link tryLock}. */
+class LockLost extends Error {}
 
 /** What others hold leaves no room now. */
 class NoRoom extends Error {
@@ -339,12 +351,10 @@ function isWanted(record: CacheRecord, { sizeBytes, hashes = {} }: CacheRequest)
 }
 
 /** Gives the verified download its name. */
-function publish(
-  place: CachePlace,
-  { sizeBytes, etag }: ObjectStat,
-  { hashes = {} }: Obtaining,
-): CacheRecord {
+function publish(place: CachePlace, { sizeBytes, etag }: ObjectStat, request: Downloading): CacheRecord {
   const { url, key, name } = place;
+  const { hashes = {}, isHeld } = request;
+  if (!isHeld()) throw new LockLost();
   try {
     const modifiedMs = Math.floor(statSync(place.partial).mtimeMs);
     const record = { url, key, name, sizeBytes, etag, hashes, modifiedMs };
@@ -356,31 +366,4 @@ function publish(
   } catch (error) {
     throw fileError(error, place.path);
   }
-}
-
-async function localObject(
-  store: ObjectStore,
-  key: string,
-  path: string,
-  { sizeBytes: expected }: CacheRequest,
-): Promise<CachedObject> {
-  const { sizeBytes } = await store.stat(key);
-  if (expected === undefined || expected === sizeBytes) return { path, sizeBytes, release: () => undefined };
-  throw new DabarexError(
-    'object_corrupt',
-    `${path} has ${sizeBytes} bytes, its index says ${expected}. Copy it again, or the index that belongs to it.`,
-    { path, expected, found: sizeBytes },
-  );
-}
-
-function corrupt(
-  store: ObjectStore,
-  { key }: CachePlace,
-  { algorithm, expected, found, isByEtag }: Doubt,
-): DabarexError {
-  return new DabarexError(
-    'object_corrupt',
-    `${store.url}/${key} has the ${algorithm} ${found}, its ${isByEtag ? 'ETag' : 'index'} says ${expected}; it was fetched twice. Upload it again, or the index that belongs to it.`,
-    { url: store.url, key, algorithm, expected, found },
-  );
 }
