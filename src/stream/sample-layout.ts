@@ -15,8 +15,9 @@ export class SampleLayout {
   private readonly sizes: readonly number[];
   private readonly headBytes: number;
   private column = { name: '', number: -1 };
-  /** all bytes of the memory that was last written to */
-  private target: Uint8Array = new Uint8Array(0);
+  /** the array that was last written to, and its bytes */
+  private target: NdData | undefined;
+  private targetBytes: Uint8Array = new Uint8Array(0);
   private lastSize = 0;
 
   constructor(columns: readonly MdsColumn[]) {
@@ -61,10 +62,14 @@ export class SampleLayout {
       const wanted = `${encodingName} for a ${target.constructor.name}`;
       throw new SampleProblem(`column "${columnName}" is no ${wanted}`);
     }
-    const count = (stop - values) / target.BYTES_PER_ELEMENT;
-    if (offset + count > target.length) return count;
-    if (this.target.buffer !== target.buffer) this.target = new Uint8Array(target.buffer);
-    this.target.set(buffer.subarray(values, stop), target.byteOffset + offset * target.BYTES_PER_ELEMENT);
+    if (target !== this.target) {
+      this.target = target;
+      this.targetBytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
+    }
+    const width = target.BYTES_PER_ELEMENT;
+    const count = (stop - values) / width;
+    if ((offset + count) * width > this.targetBytes.length) return count;
+    this.targetBytes.set(buffer.subarray(values, stop), offset * width);
     return count;
   }
 
