@@ -135,7 +135,7 @@ describe('MosaicDataset', () => {
       /no single batch/,
     );
     expect(() => open({}, { streams: { e: memoryReader([], 0) } })).toThrow(code('data_empty'));
-    expect(() => open().nextBatch(8, T + 1)).toThrow(code('sequence_length_mismatch'));
+    expect(() => open().nextBatch(8, T + 2)).toThrow(code('sequence_length_mismatch'));
     for (const mix of [{ a: 0 }, { c: 1 }, { a: -1, b: 1 }, { a: Number.NaN }] as Record<string, number>[]) {
       expect(() => open().setMix(mix), JSON.stringify(mix)).toThrow(config);
     }
