@@ -2,19 +2,9 @@
  * Requests to S3 and what speaks its language, through the AWS SDK: signatures, credentials, error documents. The SDK's own retries
  * are off, so that ours are all there are; its checks of response bodies are off, since ranges carry none and files are checked whole.
  */
+import { createRequire } from 'node:module';
 import type { Readable } from 'node:stream';
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  S3Client,
-  type S3ClientConfig,
-  UploadPartCommand,
-} from '@aws-sdk/client-s3';
+import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import type { ByteRange, ObjectStat } from './object-store.ts';
 import { kindOfStatus, networkFailure, retryAfterMs, StoreFailure } from './store-failure.ts';
 import { parseHttpUrl, type S3Url } from './store-url.ts';
@@ -55,6 +45,7 @@ const PARALLEL_PARTS = 4;
 
 export class S3Transport implements Transport {
   readonly url: string;
+  private readonly sdk = awsSdk();
   private readonly client: S3Client;
   private readonly bucket: string;
   private readonly prefix: string;
@@ -65,11 +56,11 @@ export class S3Transport implements Transport {
     this.bucket = bucket;
     this.prefix = prefix && `${prefix}/`;
     this.partBytes = options.uploadPartBytes ?? PART_BYTES;
-    this.client = new S3Client(clientConfig(options, maxSockets));
+    this.client = new this.sdk.S3Client(clientConfig(options, maxSockets));
   }
 
   async head(key: string, abortSignal: AbortSignal): Promise<ObjectStat> {
-    const answer = await this.client.send(new HeadObjectCommand(this.named(key)), { abortSignal });
+    const answer = await this.client.send(new this.sdk.HeadObjectCommand(this.named(key)), { abortSignal });
     return { sizeBytes: answer.ContentLength ?? 0, etag: answer.ETag, md5: md5Of(answer) };
   }
 
@@ -80,7 +71,7 @@ export class S3Transport implements Transport {
     abortSignal: AbortSignal,
   ): Promise<ObjectBody> {
     const Range = range && rangeHeader(range);
-    const command = new GetObjectCommand({ ...this.named(key), Range, IfMatch: etag });
+    const command = new this.sdk.GetObjectCommand({ ...this.named(key), Range, IfMatch: etag });
     const answer = await this.client.send(command, { abortSignal });
     const { ContentLength: contentLength, ContentRange: contentRange, ETag } = answer;
     const body = answer.Body as Readable;
@@ -97,12 +88,12 @@ export class S3Transport implements Transport {
     const named = this.named(key);
     if (bytes.length > this.partBytes) return this.putInParts(named, bytes, call);
     await call((abortSignal) =>
-      this.client.send(new PutObjectCommand({ ...named, Body: bytes }), { abortSignal }),
+      this.client.send(new this.sdk.PutObjectCommand({ ...named, Body: bytes }), { abortSignal }),
     );
   }
 
   async listPage(prefix: string, after: string | undefined, abortSignal: AbortSignal): Promise<ListPage> {
-    const command = new ListObjectsV2Command({
+    const command = new this.sdk.ListObjectsV2Command({
       Bucket: this.bucket,
       Prefix: this.prefix + prefix,
       ContinuationToken: after,
@@ -131,7 +122,7 @@ export class S3Transport implements Transport {
     call: Call,
   ): Promise<void> {
     const created = await call((abortSignal) =>
-      this.client.send(new CreateMultipartUploadCommand(named), { abortSignal }),
+      this.client.send(new this.sdk.CreateMultipartUploadCommand(named), { abortSignal }),
     );
     const upload = { ...named, UploadId: created.UploadId };
     const partBytes = Math.max(this.partBytes, Math.ceil(bytes.length / MAX_PARTS));
@@ -146,7 +137,7 @@ export class S3Transport implements Transport {
           Body: bytes.subarray(i * partBytes, (i + 1) * partBytes),
         };
         const sent = await call((abortSignal) =>
-          this.client.send(new UploadPartCommand(part), { abortSignal }),
+          this.client.send(new this.sdk.UploadPartCommand(part), { abortSignal }),
         );
         parts[i] = { ETag: sent.ETag, PartNumber: i + 1 };
       }
@@ -159,13 +150,18 @@ export class S3Transport implements Transport {
       });
       const whole = { ...upload, MultipartUpload: { Parts: parts } };
       await call((abortSignal) =>
-        this.client.send(new CompleteMultipartUploadCommand(whole), { abortSignal }),
+        this.client.send(new this.sdk.CompleteMultipartUploadCommand(whole), { abortSignal }),
       );
     } catch (error) {
-      await this.client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined);
+      await this.client.send(new this.sdk.AbortMultipartUploadCommand(upload)).catch(() => undefined);
       throw error;
     }
   }
+}
+
+/** Loaded with the first store: it takes longer than most commands. */
+function awsSdk(): typeof import('@aws-sdk/client-s3') {
+  return createRequire(import.meta.url)('@aws-sdk/client-s3') as typeof import('@aws-sdk/client-s3');
 }
 
 function clientConfig(options: S3Options, maxSockets: number): S3ClientConfig {

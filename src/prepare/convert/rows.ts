@@ -1,7 +1,6 @@
 /** Rows of an input file, one format each: values by name, as JavaScript has them. */
 import { readFileSync, statSync } from 'node:fs';
 import { relative } from 'node:path';
-import { DuckDBInstance } from '@duckdb/node-api';
 import { DabarexError } from '../../base/index.ts';
 import type { InputFormat } from './inputs.ts';
 import { readLines } from './lines.ts';
@@ -66,6 +65,7 @@ async function* textRow(path: string, { root, onBytes }: RowOptions): AsyncGener
 }
 
 async function* parquetRows(path: string, { memoryBytes, onBytes }: RowOptions): AsyncGenerator<Row> {
+  const { DuckDBInstance } = await import('@duckdb/node-api');
   const instance = await DuckDBInstance.create(':memory:', {
     threads: '1',
     memory_limit: `${Math.ceil(memoryBytes / 1e6)}MB`,

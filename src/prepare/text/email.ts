@@ -2,7 +2,6 @@
  * The body of a mail (RFC 5322, MIME) as text: decoded by mailparser from whatever encoding and character set, the plain part where there
  * is one, else the text of the HTML part. Headers and attachments go. Quoted replies and signatures stay: stage `mail-body` cuts those.
  */
-import { simpleParser } from 'mailparser';
 import { htmlText } from './html.ts';
 
 /** A mailbox file's line before a mail. */
@@ -12,6 +11,7 @@ const MBOX_LINE = /^From [^\n]{0,1000}\r?\n/;
 export async function emailText(bytes: Uint8Array): Promise<string> {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 1024)).toString('latin1');
   const start = MBOX_LINE.exec(head)?.[0].length ?? 0;
+  const { simpleParser } = await import('mailparser');
   try {
     const mail = await simpleParser(Buffer.from(bytes.subarray(start)), {
       skipHtmlToText: true,

@@ -4,7 +4,7 @@
  * become lines, `pre` stays as written, list items get a dash.
  * Limits: heuristics on tags, roles and class names, no rendering; tables come row by row with tabs between the cells.
  */
-import { load } from 'cheerio';
+import { createRequire } from 'node:module';
 
 /** What cheerio's tree is made of here. */
 interface TreeNode {
@@ -40,7 +40,9 @@ const LINK_LIST = { minLinks: 3, share: 0.8 };
 /** The text, `\n` between blocks, a blank line between paragraphs; '' where there is none. */
 export function htmlText(html: string): string {
   if (isTooDeep(html)) return tidy(html.replace(/<[^<>]*>/g, '\n'));
-  const root = load(html, { xml: { xmlMode: false, decodeEntities: true } }).root()[0] as unknown as TreeNode;
+  const root = cheerio()
+    .load(html, { xml: { xmlMode: false, decodeEntities: true } })
+    .root()[0] as unknown as TreeNode;
   const sizes = measure(root);
   const total = sizes.get(root)!.text;
   const isMain = ({ name, attribs }: TreeNode) =>
@@ -49,6 +51,11 @@ export function htmlText(html: string): string {
     .filter((node) => isMain(node) && sizes.get(node)!.text >= total * MIN_MAIN_SHARE)
     .sort((a, b) => sizes.get(b)!.text - sizes.get(a)!.text)[0];
   return tidy(write(main ?? root, sizes));
+}
+
+/** Loaded with the first page. */
+function cheerio(): typeof import('cheerio') {
+  return createRequire(import.meta.url)('cheerio') as typeof import('cheerio');
 }
 
 /** The parser's time grows with the square of the depth; such a page is no page, its tags are cut out plainly. */
