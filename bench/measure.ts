@@ -22,6 +22,8 @@ export interface Case {
   /** how long a round repeats it; default 20 */
   readonly windowMs?: number;
   run(): void;
+  /** measures itself, where repeating `run` would not do; once a round, in `unit` */
+  readonly rate?: () => number | Promise<number>;
 }
 
 export interface Measurement {
@@ -37,7 +39,10 @@ export interface Measurement {
 }
 
 /** A bench file's default export: its cases on the given kernels, made one at a time to keep memory small. */
-export type Bench = (kernels: Kernels) => Iterable<Case> | AsyncIterable<Case>;
+export type Bench = (
+  kernels: Kernels,
+  options: { megabytes: readonly number[] },
+) => Iterable<Case> | AsyncIterable<Case>;
 
 export interface Comparison {
   readonly value: number;
@@ -57,7 +62,7 @@ export async function measure(subject: Case): Promise<Comparison[]> {
   const { run, work, windowMs = 20 } = subject;
   run();
   for (let round = 0; round < ROUNDS; round++) {
-    values.push(rateOf(run, work, windowMs));
+    values.push(subject.rate ? await subject.rate() : rateOf(run, work, windowMs));
     for (const { limit, rates } of baselines) rates.push(await limit.rate());
   }
   const value = median(values);

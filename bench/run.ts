@@ -1,6 +1,7 @@
 /**
- * Runs one bench: `npm run bench -- NAME [--json] [--threads 1,2] [--only TEXT]`. Prints a table, or with --json one object
- * per case and line. NAME is a file NAME.bench.ts beside this one; --only keeps the cases whose name holds TEXT.
+ * Runs one bench: `npm run bench -- NAME [--json] [--threads 1,2] [--only TEXT] [--megabytes 100,1000]`. Prints a table, or with --json one object
+ * per case and line. NAME is a file NAME.bench.ts beside this one; --only keeps the cases whose name holds TEXT; --megabytes
+ * is for those whose work has a size.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -15,6 +16,7 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     threads: { type: 'string', default: [...new Set([1, cpus().length])].join(',') },
     only: { type: 'string', default: '' },
+    megabytes: { type: 'string', default: '100' },
   },
 });
 const names = readdirSync(import.meta.dirname)
@@ -23,7 +25,7 @@ const names = readdirSync(import.meta.dirname)
 const [name] = positionals;
 if (positionals.length !== 1 || !names.includes(name)) {
   console.error(
-    `usage: npm run bench -- NAME [--json] [--threads 1,2] [--only TEXT]; NAME is one of ${names.join(', ')}`,
+    `usage: npm run bench -- NAME [--json] [--threads 1,2] [--only TEXT] [--megabytes 100]; NAME is one of ${names.join(', ')}`,
   );
   process.exit(2);
 }
@@ -39,7 +41,7 @@ if (!options.json) {
 }
 for (const threads of options.threads.split(',').map(Number)) {
   kernels.setThreads(threads);
-  for await (const subject of bench(kernels)) {
+  for await (const subject of bench(kernels, { megabytes: options.megabytes.split(',').map(Number) })) {
     if (!subject.name.includes(options.only)) continue;
     for (const { value, baseline, baselineValue } of await measure(subject)) {
       const ratio = value / baselineValue;

@@ -11,7 +11,6 @@ const ids = tokenizer.encode(text);
 const length = 32;
 let cursor = 0;
 const data = {
-  setPhase: () => undefined,
   nextBatch(sequences: number) {
     const rows = Int32Array.from({ length: sequences * length }, (_, r) => r);
     const starts = rows.map((r) => (cursor + 7 * Math.floor(r / length)) % (ids.length - length - 1));

@@ -7,40 +7,116 @@
 namespace ISA_NS {
 namespace {
 
-float dot(const float* a, const float* b, int64_t n) {
-  vf sum = {};
-  int64_t i = 0;
-  for (; i + W <= n; i += W) sum += load(a + i) * load(b + i);
-  if (i < n) sum += load_partial(a + i, n - i) * load_partial(b + i, n - i);
-  return reduce_add(sum);
+constexpr int64_t kKeysAhead = 2 * W;  // of keys and values, which lie far apart
+
+ALWAYS_INLINE void fetch_row(const float* row, int64_t dim) {
+  for (int64_t i = 0; i < dim; i += 16) __builtin_prefetch(row + i);
 }
 
-void cached_row(float* out, const float* keys, const float* values, const float* query, int64_t row_stride,
-                int64_t count, int64_t dim, float scale) {
-  float* scores = static_cast<float*>(memory::scratch(Slot::a, (count + W) * 4));
-  float top = kMasked;
-  for (int64_t j = 0; j < count; j++) {
-    scores[j] = dot(query, keys + j * row_stride, dim) * scale;
-    top = fmaxf(top, scores[j]);
+// The sums of W vectors' lanes, each added up in the order of reduce_add.
+ALWAYS_INLINE vf reduce_each(vf (&square)[W]) {
+  exchange_squares<W / 2>(square);
+#pragma GCC unroll 8
+  for (int half = W / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < half; i++) square[i] += square[i + half];
+  return square[0];
+}
+
+// scores[j] = query · key j, scaled, for `count` keys; masked behind them up to a whole vector. @returns the highest
+float score_keys(float* scores, const float* query, const float* keys, int64_t row_stride, int64_t count, int64_t dim, float scale,
+                 bool fetched) {
+  vf top = splat(kMasked);
+  for (int64_t j = 0; j < count; j += W) {
+    const float* row[W];
+#pragma GCC unroll 16
+    for (int k = 0; k < W; k++) {
+      row[k] = keys + min64(j + k, count - 1) * row_stride;
+      if (!fetched && j + k + kKeysAhead < count) fetch_row(row[k] + kKeysAhead * row_stride, dim);
+    }
+    vf sums[W] = {};
+    int64_t i = 0;
+    for (; i + W <= dim; i += W) {
+      const vf q = load(query + i);
+#pragma GCC unroll 16
+      for (int k = 0; k < W; k++) sums[k] += q * load(row[k] + i);
+    }
+    if (i < dim) {
+      const vf q = load_partial(query + i, dim - i);
+#pragma GCC unroll 16
+      for (int k = 0; k < W; k++) sums[k] += q * load_partial(row[k] + i, dim - i);
+    }
+    vf all = reduce_each(sums) * splat(scale);
+    if (j + W > count) {
+      store(scores + j, all);
+      for (int64_t k = count; k < j + W; k++) scores[k] = kMasked;
+      all = load(scores + j);
+    }
+    store(scores + j, all);
+    top = vmax(all, top);
   }
-  for (int64_t j = count; j < count + W; j++) scores[j] = kMasked;
+  return reduce_max(top);
+}
+
+// Scores to unnormalised probabilities. @returns 1 / their sum
+float soften(float* scores, int64_t count, float top) {
   vf sum = {};
   for (int64_t j = 0; j < count; j += W) {
     const vf p = vexp2_of_low((load(scores + j) - splat(top)) * kLog2E);
     store(scores + j, p);
     sum += p;
   }
-  const float inverse = 1.0f / reduce_add(sum);
-  for (int64_t i = 0; i < dim; i += W) {
-    const int64_t width = dim - i < W ? dim - i : W;
-    vf acc = {};
-    for (int64_t j = 0; j < count; j++) {
-      const float* value = values + j * row_stride + i;
-      acc += splat(scores[j]) * load_up_to(value, width);
-    }
-    store_up_to(out + i, acc * splat(inverse), width);
-  }
+  return 1.0f / reduce_add(sum);
 }
+
+// Vectors vectors, or the first `width` lanes of one, of the outputs of Heads heads over the same values.
+template <int Heads, int Vectors>
+void mix_values(float* out, const float* values, const float* scores, int64_t scores_stride, const float* inverse, int64_t row_stride,
+                int64_t count, int64_t dim, int64_t width) {
+  vf acc[Heads][Vectors] = {};
+  for (int64_t j = 0; j < count; j++, values += row_stride) {
+    if (j + kKeysAhead < count)
+      for (int v = 0; v < Vectors; v++) __builtin_prefetch(values + kKeysAhead * row_stride + v * W);
+    vf value[Vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; v++) value[v] = Vectors > 1 ? load(values + v * W) : load_up_to(values, width);
+#pragma GCC unroll 8
+    for (int h = 0; h < Heads; h++) {
+      const vf p = splat(scores[h * scores_stride + j]);
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; v++) acc[h][v] += p * value[v];
+    }
+  }
+  for (int h = 0; h < Heads; h++)
+    for (int v = 0; v < Vectors; v++) {
+      float* to = out + h * dim + v * W;
+      if (Vectors > 1) store(to, acc[h][v] * splat(inverse[h]));
+      else store_up_to(to, acc[h][v] * splat(inverse[h]), width);
+    }
+}
+
+// Heads heads of one row that share keys and values, which are read from memory once.
+template <int Heads>
+void cached_heads(float* out, const float* keys, const float* values, const float* query, int64_t row_stride, int64_t count,
+                  int64_t dim, float scale) {
+  constexpr int kVectors = Heads > 2 ? 2 : 8 / Heads;
+  const int64_t stride = count + W;
+  float* scores = static_cast<float*>(memory::scratch(Slot::a, Heads * stride * 4));
+  float inverse[Heads];
+  for (int h = 0; h < Heads; h++) {
+    const float top = score_keys(scores + h * stride, query + h * dim, keys, row_stride, count, dim, scale, h > 0);
+    inverse[h] = soften(scores + h * stride, count, top);
+  }
+  int64_t i = 0;
+  for (; i + kVectors * W <= dim; i += kVectors * W)
+    mix_values<Heads, kVectors>(out + i, values + i, scores, stride, inverse, row_stride, count, dim, W);
+  for (; i < dim; i += W)
+    mix_values<Heads, 1>(out + i, values + i, scores, stride, inverse, row_stride, count, dim, min64(W, dim - i));
+}
+
+using CachedHeads = void (*)(float*, const float*, const float*, const float*, int64_t, int64_t, int64_t, float);
+constexpr CachedHeads kCachedHeads[] = {cached_heads<1>, cached_heads<2>, cached_heads<3>, cached_heads<4>};
+constexpr int64_t kMostHeads = 4;  // at once: more sums would not fit the registers
 
 void cached(float* out, float* key_cache, float* value_cache, const float* qkv, const int32_t* slots,
             const int32_t* positions, const AttentionShape& shape, int64_t cache_length, float scale) {
@@ -55,9 +131,11 @@ void cached(float* out, float* key_cache, float* value_cache, const float* qkv, 
   pool::parallel_for(shape.rows * shape.kv_heads, [&](int64_t piece) {
     const int64_t r = piece / shape.kv_heads, g = piece % shape.kv_heads;
     const int64_t at = slots[r] * cache_length * row + g * dim;
-    for (int64_t h = g * group; h < (g + 1) * group; h++)
-      cached_row(out + (r * shape.heads + h) * dim, key_cache + at, value_cache + at, qkv + r * columns + h * dim, row,
-                 positions[r] + 1, dim, scale);
+    for (int64_t h = g * group, heads; h < (g + 1) * group; h += heads) {
+      heads = min64(kMostHeads, (g + 1) * group - h);
+      kCachedHeads[heads - 1](out + (r * shape.heads + h) * dim, key_cache + at, value_cache + at, qkv + r * columns + h * dim, row,
+                              positions[r] + 1, dim, scale);
+    }
   });
 }
 

@@ -7,6 +7,7 @@
 #include "operands.h"
 #include "pool.h"
 #include "tile.h"
+#include "transposed.h"
 #include "weights.h"
 
 namespace ISA_NS {
@@ -48,14 +49,21 @@ Split split_work(int64_t blocks, int64_t panels) {
   return split;
 }
 
-// Rows of one block times some panels of one group's weights.
+// Rows of one block times some panels of one group's weights. While many tiles meet one panel, a share of the next is sent for
+// at each, to be in the second-level cache in time.
 template <typename P, int RowStep>
 void multiply_block(float* c, const float* tile_a, int64_t row_step, const float* panels_b, int64_t panel_stride, int64_t rows,
                     int64_t columns, int64_t depth, int64_t ldc, bool add) {
-  for (int64_t j = 0; j < columns; j += kPanel, panels_b += panel_stride)
-    for (int64_t r = 0; r < rows; r += kTile)
+  const int64_t tiles = ceil_div(rows, kTile), share = tiles > 4 ? ceil_div(depth, tiles) * kPanel : 0;
+  for (int64_t j = 0; j < columns; j += kPanel, panels_b += panel_stride) {
+    const float* next = panels_b + panel_stride;
+    const int64_t fetched = j + kPanel < columns ? share : 0;
+    for (int64_t r = 0; r < rows; r += kTile, next += fetched) {
+      for (int64_t i = 0; i < fetched; i += 16) __builtin_prefetch(next + i, 0, 2);
       micro_kernel<P, RowStep, 1>(min64(kTile, rows - r), columns - j)(depth, tile_a + r * row_step, panels_b,
                                                                       c + r * ldc + j, ldc, add, min64(kPanel, columns - j), row_step);
+    }
+  }
 }
 
 // Small tiles of floats are read where they stand; taller ones and rounded operands are copied block by block first.
@@ -92,79 +100,6 @@ void gemm_packed_with(float* c, const float* a, const PackedMatrix& b, const int
       }
       for (int64_t r = 0; r < rows; r++) copy_row<P>(copied + r * kRowStride, block_a + r * k, last - first, rounded);
       multiply_block<P, kRowStride>(block_c, copied, kRowStride, block_b, elements * kPanel, rows, columns, depth, n, add);
-    }
-  });
-}
-
-// What one piece of a transposed product copies at once and keeps in the second-level cache.
-constexpr int64_t kCopiedTiles = kTile > 6 ? 8 : 24, kCopiedPanels = 8;
-constexpr int64_t kTileVectors = (kTile + W - 1) / W;
-// Floats of one copied tile: whole vectors are stored, so its last row reaches into the space behind it.
-constexpr int64_t kTileFloats = kDepth * kTile + W;
-constexpr int64_t kPanelFloats = kDepth * kPanel;
-
-// The columns of rows [k, ld], in tiles [elements][kTile] of `height` columns, at a stride of kTileFloats.
-template <typename P>
-void copy_tiles(float* out, const float* rows, int64_t ld, int64_t k, int64_t columns, int64_t height, bool rounded) {
-  constexpr int per = P::kPerElement;
-  for (int64_t e = 0; e * per < k; e++, rows += per * ld, out += kTile) {
-    const float* x1 = per == 2 && e * per + 1 < k ? rows + ld : nullptr;
-    fetch_ahead<P>(rows, ld, e, k, columns);
-    float* to = out;
-    int64_t i = 0;
-    for (; i + kTileVectors * W <= columns; i += height, to += kTileFloats)
-      for (int64_t v = 0; v < kTileVectors * W; v += W)
-        store(to + v, join_rows<P>(load(rows + i + v), x1 ? load(x1 + i + v) : vf{}, rounded));
-    for (; i < columns; i += height, to += kTileFloats)
-      copy_columns<P>(to, rows + i, x1 ? x1 + i : nullptr, columns - i, kTile, rounded);
-  }
-}
-
-// The columns of rows [k, ld], in panels [elements][kPanel] at a stride of kPanelFloats.
-template <typename P>
-void copy_panels(float* out, const float* rows, int64_t ld, int64_t k, int64_t columns, bool rounded) {
-  constexpr int per = P::kPerElement;
-  for (int64_t e = 0; e * per < k; e++, rows += per * ld, out += kPanel) {
-    const float* x1 = per == 2 && e * per + 1 < k ? rows + ld : nullptr;
-    fetch_ahead<P>(rows, ld, e, k, columns);
-    float* to = out;
-    for (int64_t i = 0; i < columns; i += kPanel, to += kPanelFloats)
-      copy_columns<P>(to, rows + i, x1 ? x1 + i : nullptr, columns - i, kPanel, rounded);
-  }
-}
-
-// c[m, n] of every group: row tiles come from columns of a, panels from columns of b, K runs along the group's rows. A piece
-// is a block of tiles times some panels; block by block along K it copies both into scratch of its own.
-template <typename P>
-void gemm_transposed_with(float* c, const float* a, const float* b, const int32_t* offsets, int64_t groups, int64_t m,
-                          int64_t n, bool accumulate, bool rounded) {
-  if (m == 0 || n == 0) return;
-  constexpr int per = P::kPerElement;
-  const int64_t tiles = ceil_div(m, kTile), panels = ceil_div(n, kPanel);
-  const int64_t height = ceil_div(m, tiles);  // even tiles: one of two rows would wait for its own sums
-  const int64_t blocks = ceil_div(tiles, kCopiedTiles);
-  const Split split = split_work(blocks * groups, panels);
-  pool::parallel_for(groups * blocks * split.column_pieces, [&](int64_t piece) {
-    const int64_t g = piece / (blocks * split.column_pieces);
-    const int64_t first_row = offsets[g], rows = offsets[g + 1] - first_row;
-    const int64_t tile0 = piece / split.column_pieces % blocks * kCopiedTiles, tile1 = min64(tiles, tile0 + kCopiedTiles);
-    const int64_t panel0 = piece % split.column_pieces * split.panels_per_piece;
-    const int64_t panel1 = min64(panels, panel0 + split.panels_per_piece);
-    float* tiles_a = static_cast<float*>(memory::scratch(Slot::a, (kCopiedTiles * kTileFloats + kCopiedPanels * kPanelFloats) * 4));
-    float* panels_b = tiles_a + kCopiedTiles * kTileFloats;
-    for (int64_t k = 0; k < rows || k == 0; k += kDepth * per) {
-      const int64_t depth = min64(kDepth * per, rows - k);
-      const float *rows_a = a + (first_row + k) * m + tile0 * height, *rows_b = b + (first_row + k) * n;
-      copy_tiles<P>(tiles_a, rows_a, m, depth, min64(m, tile1 * height) - tile0 * height, height, rounded);
-      for (int64_t copied = panel0; copied < panel1; copied += kCopiedPanels) {
-        const int64_t last = min64(panel1, copied + kCopiedPanels);
-        copy_panels<P>(panels_b, rows_b + copied * kPanel, n, depth, min64(n, last * kPanel) - copied * kPanel, rounded);
-        for (int64_t panel = copied; panel < last; panel++)
-          for (int64_t tile = tile0; tile < tile1; tile++)
-            micro_kernel<P, 1, kTile>(min64(height, m - tile * height), n - panel * kPanel)(
-                ceil_div(depth, per), tiles_a + (tile - tile0) * kTileFloats, panels_b + (panel - copied) * kPanelFloats,
-                c + (g * m + tile * height) * n + panel * kPanel, n, accumulate || k > 0, min64(kPanel, n - panel * kPanel), 0);
-      }
     }
   });
 }

@@ -42,6 +42,26 @@ struct Bf16 {
 };
 #endif
 
+// Stores sums, or adds them to what is there: the first `columns` of each row.
+template <int Rows, int Vectors>
+ALWAYS_INLINE void put_tile(const vf (&acc)[Rows][Vectors], float* c, int64_t ldc, bool add, int64_t columns) {
+#pragma GCC unroll 2
+  for (int v = 0; v < Vectors; v++) {
+    float* column = c + v * W;
+    const int64_t count = columns - v * W;
+    if (count >= W) {
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; r++) store(column + r * ldc, add ? load(column + r * ldc) + acc[r][v] : acc[r][v]);
+    } else {
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; r++) {
+        float* to = column + r * ldc;
+        store_partial(to, add ? load_partial(to, count) + acc[r][v] : acc[r][v], count);
+      }
+    }
+  }
+}
+
 constexpr int kAnyStep = 0;  // as RowStep: rows are `row_step` floats apart
 
 // c[Rows, Vectors * W] (+)= a · b over `depth` elements, a(row, k) = a[row * RowStep + k * DepthStep], b in rows of a panel.
@@ -71,21 +91,7 @@ inline void micro(int64_t depth, const float* a, const float* b, float* c, int64
     a += DepthStep;
     b += kPanel;
   }
-#pragma GCC unroll 2
-  for (int v = 0; v < Vectors; v++) {
-    float* column = c + v * W;
-    const int64_t count = columns - v * W;
-    if (count >= W) {
-#pragma GCC unroll 16
-      for (int r = 0; r < Rows; r++) store(column + r * ldc, add ? load(column + r * ldc) + acc[r][v] : acc[r][v]);
-    } else {
-#pragma GCC unroll 16
-      for (int r = 0; r < Rows; r++) {
-        float* to = column + r * ldc;
-        store_partial(to, add ? load_partial(to, count) + acc[r][v] : acc[r][v], count);
-      }
-    }
-  }
+  put_tile<Rows, Vectors>(acc, c, ldc, add, columns);
 }
 
 using MicroKernel = void (*)(int64_t, const float*, const float*, float*, int64_t, bool, int64_t, int64_t);

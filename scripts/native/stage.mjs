@@ -52,6 +52,8 @@ export function compileTests(folder, testFiles) {
     compilerOptions: {
       noEmit: false,
       noCheck: true,
+      incremental: false,
+      tsBuildInfoFile: null,
       declaration: false,
       rootDir: repository,
       outDir: folder,

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 
 const ofVitest = createRequire(createRequire(import.meta.url).resolve('vitest/package.json'));
 const load = (name) => import(pathToFileURL(ofVitest.resolve(name)).href);
-const { describe, it, startTests } = await load('@vitest/runner');
+const { afterAll, beforeAll, describe, it, startTests } = await load('@vitest/runner');
 const { GLOBAL_EXPECT, JestAsymmetricMatchers, JestChaiExpect, JestExtend, setState } =
   await load('@vitest/expect');
 const chai = await import(
@@ -19,4 +19,4 @@ const expect = Object.assign((value, message) => chai.expect(value, message), ch
 globalThis[GLOBAL_EXPECT] = expect;
 setState({ assertionCalls: 0, isExpectingAssertions: false, expectedAssertionsNumber: null }, expect);
 
-export { describe, expect, it, startTests };
+export { afterAll, beforeAll, describe, expect, it, startTests };

@@ -1,9 +1,21 @@
+export { type Clock, systemClock } from './clock.ts';
 export { parseConfig } from './config.ts';
+export { type ErrorData, errorFromData, errorToData } from './error-data.ts';
 export { assert, DabarexError, ERROR_CODES, type ErrorCode, type ErrorFields } from './errors.ts';
 export { fileError } from './file-errors.ts';
 export { syncFolder, writeFileAtomic, writeFilePartsAtomic } from './files.ts';
 export { bfloat16ToFloat32, float32ToBfloat16, fromFloat16Bits, toFloat16Bits } from './half.ts';
+export {
+  describeOwner,
+  isAlive,
+  isLocked,
+  type LockAttempt,
+  type LockOwner,
+  thisProcess,
+  tryLock,
+} from './lock.ts';
 export { nearestWord } from './nearest.ts';
+export { finishParts, type Parts, Turns } from './parts.ts';
 export type { OnProgress, Progress } from './progress.ts';
 export { philox, Rng, streamOf } from './rng.ts';
 export { answerJobs, ThreadPool } from './thread-pool.ts';

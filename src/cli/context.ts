@@ -2,8 +2,9 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pc from 'picocolors';
-import { type NpmOptions, readNpmConfig } from '../storage/index.ts';
+import { type NpmOptions, type RemoteOptions, readNpmConfig } from '../storage/index.ts';
 import { toJsonLine } from './json.ts';
+import { readStorageOptions, silenceSdk } from './storage-options.ts';
 
 /** Repeats of a signal within this time are one interruption: a terminal and npm may both deliver the same Ctrl-C. */
 const REPEAT_MS = 1000;
@@ -16,6 +17,8 @@ export interface CliContext {
   readonly cacheDir: string;
   /** the user's npm settings, for `npm:` sources */
   readonly npm: NpmOptions;
+  /** how object stores are reached; keys are found where AWS tools find them */
+  readonly storage: RemoteOptions;
   /** default number of threads: what the machine offers */
   readonly threads: number;
   /** the user's C++ compiler, `$CXX` */
@@ -41,11 +44,13 @@ export function createContext(): CliContext {
   const cwd = process.cwd();
   const controller = new AbortController();
   const home = process.env.DABAREX_HOME;
+  silenceSdk(process.env);
   return {
     cwd,
     runsDir: join(cwd, 'runs'),
     cacheDir: home ? resolve(cwd, home) : join(homedir(), '.cache', 'dabarex'),
     npm: readNpmConfig({ env: process.env, homeDir: homedir(), cwd }),
+    storage: readStorageOptions(process.env),
     threads: availableParallelism(),
     cxx: process.env.CXX,
     now: () => Date.now(),

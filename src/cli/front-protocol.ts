@@ -1,5 +1,6 @@
 /** Messages between the command's thread and the thread of the HTTP front. Plain data only. */
-import type { EngineConfig, ErrorData } from '../infer/index.ts';
+import type { ErrorData } from '../base/index.ts';
+import type { EngineConfig } from '../infer/index.ts';
 import type { LoaderOptions } from './engine-loader.ts';
 
 /** What the front's thread starts from. */

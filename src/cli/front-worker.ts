@@ -4,8 +4,8 @@
  */
 import { fileURLToPath } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
-import { assert } from '../base/index.ts';
-import { type EngineClient, errorToData } from '../infer/index.ts';
+import { assert, errorToData } from '../base/index.ts';
+import type { EngineClient } from '../infer/index.ts';
 import { createServer, type Listening, type Server, startServer } from '../serve/index.ts';
 import { startEngine } from './engine.ts';
 import type { FromFront, FrontSettings, ModelToServe, ToFront } from './front-protocol.ts';

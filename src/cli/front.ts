@@ -3,8 +3,7 @@
  * for a second and more. That thread listens before any work begins, and gets the model when there is one.
  */
 import type { Worker } from 'node:worker_threads';
-import { DabarexError, spawnWorker } from '../base/index.ts';
-import { errorFromData } from '../infer/index.ts';
+import { DabarexError, errorFromData, spawnWorker } from '../base/index.ts';
 import type { CliContext } from './context.ts';
 import type { FromFront, FrontSettings, ModelToServe, ToFront } from './front-protocol.ts';
 

@@ -1,5 +1,4 @@
 /** Some training steps of a recipe under the profiler: on its prepared data where there is some, else on random tokens. */
-import { join } from 'node:path';
 import { DabarexError, Rng } from '../base/index.ts';
 import { completeModelConfig, flopsPerToken, Transformer } from '../model/index.ts';
 import { createOptimizer } from '../optim/index.ts';
@@ -8,6 +7,7 @@ import { createKernels, type Kernels, profiledKernels, resolvePrecision } from '
 import type { Tokenizer } from '../tokenizer/index.ts';
 import {
   type MachineLimits,
+  normalise,
   type ProfileReport,
   Profiler,
   reportProfile,
@@ -16,7 +16,7 @@ import {
 } from '../train/index.ts';
 import type { CliContext } from './context.ts';
 import { type Recipe, requirePart, tokenizerVocabSize } from './recipe.ts';
-import { makeTokenData } from './stages/data.ts';
+import { makeTokenData, trainStreamsOf } from './stages/data.ts';
 
 /** Long enough for several windows on a machine that also does other work. */
 const LIMIT_MS = 150;
@@ -67,7 +67,11 @@ export async function profileRecipe(
     const model = new Transformer(modelConfig, kernels, { precision, trainable: true, seed: recipe.seed });
     const optimizer = createOptimizer(model.parameters, config.optimizer, kernels, precision);
     const clock = () => performance.now() / 1000;
-    await new Trainer({ model, optimizer, config, data, clock, signal: context.interrupted }).run();
+    const first = prepared && recipe.data?.curriculum?.[0];
+    const mix = first && normalise(first.weights);
+    const curriculum = mix && { phaseAt: () => 0, mixAt: () => mix };
+    const { interrupted: signal } = context;
+    await new Trainer({ model, optimizer, config, data, curriculum, clock, signal }).run();
   } finally {
     data.close();
   }
@@ -110,17 +114,15 @@ async function findPrepared(
   threads: number,
   context: CliContext,
 ): Promise<{ tokenizer: Tokenizer; open: () => ProfiledData } | undefined> {
-  if (!recipe.data || !recipe.tokenizer) return undefined;
-  const { phases } = requirePart(recipe, 'train');
+  if (!recipe.data?.domains || !recipe.tokenizer) return undefined;
   const log = () => undefined;
   const caller = { recipe, context, threads, log, reusableStage: aside };
   try {
-    const { tokenizer, shardsDir } = await makeTokenData(caller, { onlyFinished: true });
-    const streams = Object.fromEntries(
-      Object.keys(recipe.data.domains).map((domain) => [domain, join(shardsDir, 'train', domain)]),
-    );
+    const data = await makeTokenData(caller, { onlyFinished: true });
+    const { tokenizer } = data;
+    const streams = trainStreamsOf(data);
     const { seed } = recipe;
-    const open = () => new StreamingDataset({ streams, phases, seed, endOfText: tokenizer.endOfTextId });
+    const open = () => new StreamingDataset({ streams, seed, endOfText: tokenizer.endOfTextId });
     return { tokenizer, open };
   } catch (error) {
     const isAbsent = error instanceof DabarexError && NOT_PREPARED.includes(error.code);
@@ -138,7 +140,6 @@ function aside<T>(_: string, work: (begin: () => void) => Promise<T>): Promise<T
 function randomData(vocabSize: number, seed: number): ProfiledData {
   const rng = new Rng(seed);
   return {
-    setPhase: () => undefined,
     close: () => undefined,
     nextBatch(numSequences, sequenceLength) {
       const rows = Int32Array.from({ length: numSequences * sequenceLength }, (_, row) => row);

@@ -106,7 +106,7 @@ function reportError(thrown: unknown, args: readonly string[], context: CliConte
       context.stderr.write(toJsonLine({ error: { code, message, fields } }));
     } else context.stderr.write(`${red(`error[${error.code}]`)}: ${printable(error.message)}\n`);
     if (debug) context.stderr.write(`${stackOf(error)}\n`);
-    return 1;
+    return error.code === 'usage_invalid' ? 2 : 1;
   }
   const message = error instanceof Error ? error.message : String(error);
   context.stderr.write(`${red('error')}: ${printable(message)}\n`);

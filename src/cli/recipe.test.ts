@@ -114,3 +114,44 @@ it('overrides leave the document as it was', () => {
   });
   expect(document).toEqual({ a: { b: [1, 2] } });
 });
+
+describe('the data of a recipe', () => {
+  const refusal = (data: object, more: object = {}) => {
+    const file = recipeFile('data.yaml', JSON.stringify({ data, ...more }));
+    try {
+      loadRecipe(file);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'config_invalid' });
+      return (error as Error).message;
+    }
+    return 'accepted';
+  };
+  const shards = { train: { prose: 's3://b/prose', code: '/data/code' }, heldout: { prose: 's3://b/held' } };
+  const domains = { prose: { sources: [{ url: 'file:x' }] } };
+
+  it('is text, or token shards with their tokenizer', () => {
+    const tokenizer = { kind: 'file', path: 'tokenizer.json' };
+    expect(refusal({ shards, stream: { cacheLimit: '10GB', packing: 'bestFit' } }, { tokenizer })).toBe(
+      'accepted',
+    );
+    expect(refusal({ domains })).toBe('accepted');
+    expect(refusal({})).toMatch(/data\.domains: missing; name domains, or shards/);
+    expect(refusal({ domains, shards })).toMatch(/data\.shards: stands in place of domains/);
+    expect(refusal({ shards }, { tokenizer: { kind: 'char' } })).toMatch(/tokenizer\.kind: there is no text/);
+    expect(refusal({ shards: { ...shards, heldout: { verse: 'x' } } })).toMatch(
+      /heldout\.verse: no training shards.*prose, code/,
+    );
+    expect(refusal({ shards: { train: {} } })).toMatch(/data\.shards\.train: name at least one/);
+    expect(refusal({ domains, stream: { packing: 'bestFit' } })).toMatch(/data\.stream\.packing/);
+    expect(refusal({ shards, stream: { cacheLimit: '10 gallons' } })).toMatch(
+      /cacheLimit: write a number and a unit/,
+    );
+  });
+
+  it('knows the domains of its shards', () => {
+    const curriculum = [{ duration: 'rest', weights: { verse: 1 } }];
+    expect(refusal({ shards, curriculum })).toMatch(
+      /weights\.verse: the data has no such domain; it has prose, code/,
+    );
+  });
+});

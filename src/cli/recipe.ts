@@ -10,10 +10,10 @@ import { z } from 'zod';
 import { DabarexError, nearestWord, parseConfig } from '../base/index.ts';
 import { evaluateConfigSchema } from '../evaluate/index.ts';
 import { modelConfigSchema } from '../model/index.ts';
-import { prepareConfigSchema } from '../prepare/index.ts';
 import { serveConfigSchema } from '../serve/index.ts';
 import { type TokenizerConfig, tokenizerConfigSchema } from '../tokenizer/index.ts';
 import { trainConfigSchema } from '../train/index.ts';
+import { checkCurriculum, checkData, dataConfigSchema } from './data-config.ts';
 import { applyOverrides } from './overrides.ts';
 import { parseYaml } from './yaml.ts';
 
@@ -24,29 +24,22 @@ export const recipeSchema = z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, { message: 'use letters, digits, ".", "_" and "-"' }),
     seed: z.number().int().nonnegative().default(0),
-    data: prepareConfigSchema.optional(),
+    data: dataConfigSchema.optional(),
     tokenizer: tokenizerConfigSchema.optional(),
     model: modelConfigSchema.optional(),
     train: trainConfigSchema.optional(),
     evaluate: evaluateConfigSchema.optional(),
     serve: serveConfigSchema.optional(),
   })
-  .superRefine(({ data, model, train }, context) => {
+  .superRefine(({ data, tokenizer, model, train }, context) => {
     const fail = (path: (string | number)[], message: string) =>
-      context.addIssue({ code: 'custom', path: ['train', ...path], message });
+      context.addIssue({ code: 'custom', path, message });
     if (model && train && train.sequenceLength > model.maxSeqLen) {
       const lengths = `${train.sequenceLength} tokens are more than model.maxSeqLen, ${model.maxSeqLen}`;
-      fail(['sequenceLength'], lengths);
+      fail(['train', 'sequenceLength'], lengths);
     }
-    for (const [i, { weights }] of (train?.phases ?? []).entries()) {
-      const path = ['phases', i, 'weights'];
-      if (Object.values(weights).every((weight) => weight === 0)) fail(path, 'at least one must not be 0');
-      const domains = Object.keys(data?.domains ?? weights);
-      for (const name of Object.keys(weights)) {
-        if (!domains.includes(name))
-          fail([...path, name], `the data has no such domain; it has ${domains.join(', ')}`);
-      }
-    }
+    checkData(data, tokenizer, fail);
+    checkCurriculum(data, train, fail);
   });
 
 export type Recipe = z.infer<typeof recipeSchema>;
@@ -62,9 +55,21 @@ type Part = Exclude<keyof Recipe, 'name' | 'seed'>;
 export function loadRecipe(path: string, overrides: readonly string[] = [], cwd = process.cwd()): Recipe {
   const file = findRecipe(path, cwd);
   const document = applyOverrides(readDocument(file, []), overrides);
+  requireNewKeys(document, file);
   const named = { name: basename(file).replace(/\.ya?ml$/, ''), ...(document as object) };
   const where = overrides.length ? `${path} with --set` : path;
   return parseConfig(recipeSchema, named, where);
+}
+
+/** @throws config_unknown_key for a key that has another name now, naming it */
+function requireNewKeys(document: unknown, file: string): void {
+  if ((document as { train?: { phases?: unknown } }).train?.phases === undefined) return;
+  throw new DabarexError(
+    'config_unknown_key',
+    `${file}: unknown key "train.phases": it is "data.curriculum" now. Move the list there and give each phase a ` +
+      '"duration" ("fraction: 0.8" is "duration: 0.8dur").',
+    { where: file, key: 'train.phases', nearest: 'data.curriculum' },
+  );
 }
 
 /** A part the command cannot do without. @throws config_invalid when the recipe lacks it */

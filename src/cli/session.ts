@@ -1,12 +1,13 @@
 /** A run at work: its directory, its recipe, and how its progress is shown on the terminal and on the page. */
 import { join } from 'node:path';
-import { DabarexError, fileError, type OnProgress, type Progress } from '../base/index.ts';
+import { DabarexError, fileError, type OnProgress, type Progress, parseConfig } from '../base/index.ts';
 import { listCheckpoints } from '../checkpoint/index.ts';
-import { RunDirectory, type RunEventBody, type Stage } from '../runs/index.ts';
+import { type OpenRunOptions, RunDirectory, type RunEventBody, type Stage } from '../runs/index.ts';
 import { type CliContext, isInterruption } from './context.ts';
 import { formatSeconds } from './output.ts';
 import { createProgressDisplay, type ProgressDisplay } from './progress.ts';
 import { type Recipe, recipeSchema, requireRunParts } from './recipe.ts';
+import { requireSamePast } from './stages/mix.ts';
 
 export interface RunSession {
   readonly context: CliContext;
@@ -41,9 +42,13 @@ export async function withRun<T>(
 ): Promise<T> {
   requireRunParts(recipe);
   const plain = JSON.parse(JSON.stringify(recipe));
-  const options = { runsDir: context.runsDir, name: recipe.name, recipe: plain, now: context.now };
-  const mayDiffer = hasTrained(context, recipe) ? ['serve', 'evaluate'] : Object.keys(recipeSchema.shape);
-  const run = RunDirectory.open({ ...options, mayDiffer });
+  const run = RunDirectory.open({
+    runsDir: context.runsDir,
+    name: recipe.name,
+    recipe: plain,
+    now: context.now,
+    ...allowedChanges(recipe, context),
+  });
   const display = createProgressDisplay(context.stderr, context.now);
   const record: RecordEvent = (event) => run.appendEvent(event);
   try {
@@ -68,9 +73,17 @@ export async function withRun<T>(
   }
 }
 
-/** Nothing is lost when a run that never reached a checkpoint takes another recipe: a mended one, mostly. */
-function hasTrained(context: CliContext, recipe: Recipe): boolean {
-  return listCheckpoints(join(context.runsDir, recipe.name)).length > 0;
+/** What of a run's recipe may be another than when it was opened last. */
+function allowedChanges(recipe: Recipe, context: CliContext): Pick<OpenRunOptions, 'mayDiffer' | 'onChange'> {
+  const path = join(context.runsDir, recipe.name);
+  // Nothing is lost when a run that never reached a checkpoint takes another recipe: a mended one, mostly.
+  if (listCheckpoints(path).length === 0) return { mayDiffer: Object.keys(recipeSchema.shape) };
+  // The shards may have moved: a checkpoint knows its data by their content.
+  const places = ['data.shards', 'data.stream.cacheLimit', 'data.stream.predownload'];
+  return {
+    mayDiffer: ['serve', 'evaluate', 'data.curriculum', ...places],
+    onChange: (stored) => requireSamePast(parseConfig(recipeSchema, stored, path), recipe, path),
+  };
 }
 
 type RecordEvent = (event: RunEventBody) => void;

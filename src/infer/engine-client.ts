@@ -1,9 +1,9 @@
 /** An engine in a worker thread, seen from the thread that started it. */
 import type { Worker } from 'node:worker_threads';
-import { DabarexError, spawnWorker } from '../base/index.ts';
+import { DabarexError, errorFromData, spawnWorker } from '../base/index.ts';
 import type { EngineConfig } from './engine.ts';
 import { EventQueue } from './event-queue.ts';
-import { errorFromData, type FromWorker, type ToWorker, type WorkerSettings } from './protocol.ts';
+import type { FromWorker, ToWorker, WorkerSettings } from './protocol.ts';
 import type { EngineInfo, GenerateEvent, GenerateRequest, TextGenerator } from './request.ts';
 
 export interface EngineClientOptions {

@@ -1,15 +1,8 @@
 /** The engine's thread: loads the model, then answers requests. Events of one step travel in one message. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { assert } from '../base/index.ts';
+import { assert, errorToData } from '../base/index.ts';
 import { Engine } from './engine.ts';
-import {
-  errorToData,
-  type FromWorker,
-  type LoadModel,
-  type ToWorker,
-  type WorkerEvent,
-  type WorkerSettings,
-} from './protocol.ts';
+import type { FromWorker, LoadModel, ToWorker, WorkerEvent, WorkerSettings } from './protocol.ts';
 
 const port = parentPort;
 assert(port, 'engine-worker runs in a worker thread');

@@ -3,7 +3,7 @@ export { Engine, type EngineConfig, engineConfigSchema } from './engine.ts';
 export { EngineClient, type EngineClientOptions } from './engine-client.ts';
 export { EventQueue } from './event-queue.ts';
 export type { ChatMessage, InferenceModel, KvCache, TextCodec } from './model.ts';
-export { type ErrorData, errorFromData, errorToData, type LoadModel } from './protocol.ts';
+export type { LoadModel } from './protocol.ts';
 export type {
   EngineInfo,
   FinishReason,

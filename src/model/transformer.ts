@@ -4,7 +4,7 @@
  * x += attention(norm_1(x)); x += experts(norm_2(x)); logits = lm_head(norm_f(x)).
  * Legend: R rows (tokens of all sequences), D model dim, V vocabulary, P head dim.
  */
-import { assert } from '../base/index.ts';
+import { assert, finishParts, type Parts } from '../base/index.ts';
 import {
   Attention,
   type CachedRows,
@@ -25,7 +25,7 @@ import {
   type Parameter,
   ParameterStore,
   type Precision,
-  projectionCrossEntropy,
+  projectionCrossEntropyInParts,
   type RopeTable,
   residualAdd,
   ropeTable,
@@ -117,6 +117,11 @@ export class Transformer {
 
   /** Loss of predicting `targets`. */
   forward(tape: Tape, rows: TokenRows, options: ForwardOptions = {}): ForwardOutput {
+    return finishParts(this.forwardInParts(tape, rows, options));
+  }
+
+  /** As {@link forward}; may pause within and between blocks, and within the loss. */
+  *forwardInParts(tape: Tape, rows: TokenRows, options: ForwardOptions = {}): Parts<ForwardOutput> {
     const { lossWeight } = this.config.ffn;
     const balanceWeight = lossWeight / this.config.numLayers;
     const balanceScale = options.balanceScale ?? 1;
@@ -125,16 +130,17 @@ export class Transformer {
     let balanceLoss = 0;
     let x = tape.layer('embedding', () => embedding(tape, this.table.tensor, rows.tokens));
     for (const [i, block] of this.blocks.entries()) {
-      const run = () => forwardBlock(tape, block, x, packed, this.rope, balanceWeight, balanceScale);
-      const output = tape.layer(`blocks.${i}`, run);
+      const parts = forwardBlock(tape, block, x, packed, this.rope, balanceWeight, balanceScale);
+      const output = yield* tape.layerInParts(`blocks.${i}`, parts);
       x = output.y;
       expertCounts.push(output.counts);
       balanceLoss += output.balanceLoss;
     }
     x = tape.layer('norm_f', () => this.finalNorm.forward(tape, x));
     const normalizer = options.normalizer ?? countTargets(rows.targets);
-    const { loss, losses } = tape.layer('head', () =>
-      projectionCrossEntropy(tape, x, this.head, rows.targets, normalizer),
+    const { loss, losses } = yield* tape.layerInParts(
+      'head',
+      projectionCrossEntropyInParts(tape, x, this.head, rows.targets, normalizer),
     );
     return { loss, losses, balanceLoss, expertCounts };
   }
@@ -168,7 +174,7 @@ export class Transformer {
   }
 }
 
-function forwardBlock(
+function* forwardBlock(
   tape: Tape,
   { norm1, attention, norm2, experts }: Block,
   x: Tensor,
@@ -176,15 +182,17 @@ function forwardBlock(
   rope: RopeTable,
   balanceWeight: number,
   balanceScale: number,
-): ExpertsOutput {
+): Parts<ExpertsOutput> {
   const normed = tape.layer('norm_1', () => norm1.forward(tape, x));
   const mixed = residualAdd(
     tape,
     x,
     tape.layer('attention', () => attention.forward(tape, normed, rows, rope)),
   );
+  yield;
   const normedAgain = tape.layer('norm_2', () => norm2.forward(tape, mixed));
   const output = tape.layer('experts', () => experts.forward(tape, normedAgain, balanceWeight, balanceScale));
+  yield;
   return { ...output, y: residualAdd(tape, mixed, output.y) };
 }
 

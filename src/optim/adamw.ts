@@ -1,4 +1,5 @@
 /** AdamW (Loshchilov and Hutter 2019): decoupled weight decay, bias-corrected moments, one fused pass a parameter. */
+import { finishParts, type Parts } from '../base/index.ts';
 import { Arena, type FloatArray, type Kernels, type Parameter } from '../tensor/index.ts';
 import type { Optimizer, OptimizerConfig, OptimizerState, UpdateOptions } from './optimizer.ts';
 
@@ -26,7 +27,11 @@ export class AdamW implements Optimizer {
     ]);
   }
 
-  update(kernels: Kernels, { rate, step, gradScale }: UpdateOptions): void {
+  update(kernels: Kernels, options: UpdateOptions): void {
+    finishParts(this.updateInParts(kernels, options));
+  }
+
+  *updateInParts(kernels: Kernels, { rate, step, gradScale }: UpdateOptions): Parts<void> {
     const { learningRate, beta1, beta2, epsilon, weightDecay } = this.config;
     for (const { parameter, m, v } of this.moments) {
       const { tensor, decay } = parameter;
@@ -41,6 +46,7 @@ export class AdamW implements Optimizer {
         gradScale,
       });
       tensor.version++;
+      yield;
     }
   }
 }

@@ -4,6 +4,7 @@
  * matches AdamW's and one learning rate serves both (Liu et al. 2025, "Muon is scalable for LLM training").
  * Embedding, head, router and norm scales are left to AdamW. Expert tensors [E, .., ..] are E matrices.
  */
+import { finishParts, type Parts } from '../base/index.ts';
 import { Arena, type FloatArray, type Kernels, type Parameter, type Precision } from '../tensor/index.ts';
 import { AdamW } from './adamw.ts';
 import type { Optimizer, OptimizerConfig, OptimizerState, UpdateOptions } from './optimizer.ts';
@@ -56,13 +57,21 @@ export class Muon implements Optimizer {
   }
 
   update(kernels: Kernels, options: UpdateOptions): void {
-    this.adamw.update(kernels, options);
+    finishParts(this.updateInParts(kernels, options));
+  }
+
+  *updateInParts(kernels: Kernels, options: UpdateOptions): Parts<void> {
+    yield* this.adamw.updateInParts(kernels, options);
     for (const momentum of this.momenta) {
-      if (momentum.parameter.tensor.hasGrad) this.updateMatrices(kernels, momentum, options);
+      if (momentum.parameter.tensor.hasGrad) yield* this.updateMatrices(kernels, momentum, options);
     }
   }
 
-  private updateMatrices(kernels: Kernels, momentum: Momentum, { rate, gradScale }: UpdateOptions): void {
+  private *updateMatrices(
+    kernels: Kernels,
+    momentum: Momentum,
+    { rate, gradScale }: UpdateOptions,
+  ): Parts<void> {
     const { parameter, buffer, groups, rows, columns } = momentum;
     const { tensor } = parameter;
     const { momentum: mu, weightDecay, learningRate } = this.config;
@@ -81,6 +90,7 @@ export class Muon implements Optimizer {
       const update = this.orthogonalize(kernels, direction, rows, columns);
       const step = -learned * 0.2 * Math.sqrt(Math.max(rows, columns));
       kernels.scale(tensor.data.subarray(start, end), update, step, true);
+      yield;
     }
     tensor.version++;
   }

@@ -1,5 +1,6 @@
 /** What every optimizer does, and how a recipe chooses one. */
 import { z } from 'zod';
+import type { Parts } from '../base/index.ts';
 import type { FloatArray, Kernels } from '../tensor/index.ts';
 
 export const optimizerConfigSchema = z.strictObject({
@@ -38,6 +39,8 @@ export interface OptimizerState {
 export interface Optimizer {
   /** Updates every parameter that has a gradient, in place, and marks its packed copies stale. */
   update(kernels: Kernels, options: UpdateOptions): void;
+  /** As {@link update}; may pause after every matrix. Weights are those of the update only once it is done. */
+  updateInParts(kernels: Kernels, options: UpdateOptions): Parts<void>;
   /** The live arrays: written by a checkpoint, filled by a resume. */
   readonly state: readonly OptimizerState[];
 }

@@ -6,7 +6,7 @@
  */
 import { join } from 'node:path';
 import { DabarexError, type OnProgress, writeFileAtomic } from '../base/index.ts';
-import type { NpmOptions } from '../storage/index.ts';
+import type { NpmOptions, RemoteOptions } from '../storage/index.ts';
 import { memoryBytesOf, type PrepareConfig } from './config.ts';
 import { type CorpusManifest, corpusReport, type StageTime } from './corpus-report.ts';
 import { stageKey } from './manifest.ts';
@@ -38,6 +38,8 @@ export interface PrepareOptions extends StageOptions {
   readonly cacheDir: string;
   readonly baseDir?: string;
   readonly npm?: NpmOptions;
+  /** how `s3:` sources are reached; plain data, for it is sent to threads */
+  readonly store?: Omit<RemoteOptions, 'clock' | 'rng'>;
   /** default 1; the result does not hang on it */
   readonly threads?: number;
   /** which part of the work is this process's; default all */
@@ -107,11 +109,11 @@ async function runStages(
   const { config, sources } = plan;
   const stagesDir = join(options.dir, 'stages');
   const warn = options.warn ?? (() => undefined);
-  const { cacheDir, baseDir, npm, signal, onProgress, silentMs } = options;
+  const { cacheDir, baseDir, npm, store, signal, onProgress, silentMs } = options;
   const pool = new JobPool({
     threads: options.threads ?? 1,
     memoryBytes: memoryBytesOf(config.memory),
-    context: { stagesDir, cacheDir, baseDir, npm },
+    context: { stagesDir, cacheDir, baseDir, npm, store },
     warn,
     signal,
   });

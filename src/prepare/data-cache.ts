@@ -5,7 +5,7 @@
  */
 import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLocked } from '../runs/index.ts';
+import { isLocked } from '../base/index.ts';
 
 const KINDS = ['documents', 'tokenizers', 'shards', 'stages'] as const;
 

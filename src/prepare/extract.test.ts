@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { decodeText } from './decode.ts';
-import { extractTexts } from './extract.ts';
+import { extractTexts as extract } from './extract.ts';
+
+const extractTexts = (...args: Parameters<typeof extract>) => extract(...args) as string[];
 
 describe('decodeText', () => {
   it('reads UTF-8, falls back to Latin-1, normalises newlines and drops controls', () => {

@@ -3,12 +3,22 @@
  * every file of a source goes (comments, link tables, import lines), the prose and code stay as written.
  */
 import type { TextFormat } from './source-config.ts';
+import { emailText } from './text/email.ts';
+import { htmlText } from './text/html.ts';
+import { latexText } from './text/latex.ts';
 
 /** WordNet's glosses are one line each; this many make a document of about 6 KB. */
 const GLOSSES_PER_DOCUMENT = 64;
 
-/** The documents in one file, in its order; trimmed but for `text`, which stays as it is. */
-export function extractTexts(format: TextFormat, text: string): string[] {
+/**
+ * The documents in one file, in its order; trimmed but for `text`, which stays as it is.
+ * @param bytes the file as it was read, for `email`: its parts say themselves how they are encoded
+ */
+export function extractTexts(
+  format: TextFormat,
+  text: string,
+  bytes: Uint8Array = Buffer.from(text),
+): string[] | Promise<string[]> {
   switch (format) {
     case 'text':
       return [text];
@@ -24,6 +34,12 @@ export function extractTexts(format: TextFormat, text: string): string[] {
       return wordnetTexts(text);
     case 'stdlib-readme':
       return [tidy(stdlibText(text))];
+    case 'html':
+      return [`${htmlText(text)}\n`];
+    case 'latex':
+      return [`${latexText(text)}\n`];
+    case 'email':
+      return emailText(bytes).then((body) => [`${body}\n`]);
   }
 }
 

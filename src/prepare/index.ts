@@ -5,6 +5,8 @@ export {
   type PrepareConfig,
   prepareConfigSchema,
 } from './config.ts';
+export { type ConversionReport, type ConvertOptions, convertToMds } from './convert/convert.ts';
+export type { InputFormat } from './convert/inputs.ts';
 export { type PreparedCorpus, type PrepareOptions, prepareCorpus } from './corpus.ts';
 export type { CorpusManifest, DomainReport, SourceReport, StageReport } from './corpus-report.ts';
 export { type CacheEntry, listDataCache, pruneDataCache, type UsedKeys } from './data-cache.ts';

@@ -12,6 +12,9 @@ export const TEXT_FORMATS = [
   'json-text',
   'wordnet',
   'stdlib-readme',
+  'html',
+  'email',
+  'latex',
 ] as const;
 export type TextFormat = (typeof TEXT_FORMATS)[number];
 /** Files of many rows, a document each. */
@@ -22,7 +25,7 @@ export type Format = (typeof FORMATS)[number];
 const globSchema = z.string().superRefine(accepted((glob) => globMatcher(glob)));
 
 export const sourceConfigSchema = z.strictObject({
-  /** `npm:name@1.2.3#glob`, `file:path#glob`, a path, or `https://...` */
+  /** `npm:name@1.2.3#glob`, `file:path#glob`, a path, `s3://bucket/prefix#glob`, or `https://...` */
   url: z
     .string()
     .min(1)

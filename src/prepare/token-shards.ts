@@ -37,6 +37,8 @@ export interface TokenizeOptions extends StageOptions {
   readonly outDir: string;
   readonly threads: number;
   readonly onProgress?: OnProgress;
+  /** told of the result's key before it is looked for or made; throws to refuse it */
+  readonly onKey?: (key: string) => void;
 }
 
 export interface TokenCount {
@@ -72,6 +74,7 @@ export async function tokenizeCorpus(
   const tokenizerSha256 = createHash('sha256').update(readFileSync(options.tokenizerPath)).digest('hex');
   const inputs = { codeVersion: CODE_VERSION, corpusKey: corpus.key, tokenizerSha256, sampleTokens };
   const key = stageKey(inputs);
+  options.onKey?.(key);
   const shardsDir = stageFolder(outDir, key, options);
   const made = await makeStage<ShardsManifest>(shardsDir, key, options, async (folder) => ({
     key,

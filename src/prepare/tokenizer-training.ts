@@ -3,7 +3,7 @@
  * Result: `tokenizer.json`, and `manifest.json`. Limit: training holds its thread until it ends.
  */
 import { join } from 'node:path';
-import type { OnProgress } from '../base/index.ts';
+import { assert, type OnProgress } from '../base/index.ts';
 import {
   loadTokenizer,
   saveTokenizer,
@@ -72,6 +72,7 @@ async function train(
   { documentsDir, onProgress }: TrainTokenizerOptions,
   weights: Readonly<Record<string, number>> | undefined,
 ): Promise<Tokenizer> {
+  assert(config.kind !== 'file', 'a tokenizer that is there already is not trained');
   if (config.kind === 'char') return trainChar(await charactersOf(documentsDir));
   const texts = await sampleTexts({ documentsDir, trainBytes: config.trainBytes, weights });
   return trainBpe({ texts, vocabSize: config.vocabSize, onProgress });

@@ -43,8 +43,10 @@ export interface OpenRunOptions {
   readonly recipe: Recipe;
   /** milliseconds since the epoch: `Date.now` */
   readonly now: () => number;
-  /** top-level keys that may change between openings (`serve`); the stored recipe then takes the new values */
+  /** what may change between openings, by its path (`serve`, `data.curriculum`); the stored recipe then takes the new values */
   readonly mayDiffer?: readonly string[];
+  /** told of a change of those before it is stored; throws to refuse it */
+  readonly onChange?: (stored: Recipe) => void;
 }
 
 export class RunDirectory {
@@ -71,7 +73,8 @@ export class RunDirectory {
    * Opens `runsDir/name` for writing, creating it where it is absent, and holds its lock until {@link close}.
    * @throws run_name_invalid for a name that is not one plain folder name
    * @throws run_locked while another process writes it
-   * @throws run_recipe_differs when it was made by another recipe; config_invalid when its recipe.yaml is damaged
+   * @throws run_recipe_differs when it was made by another recipe; config_invalid when its recipe.yaml is damaged;
+   * and what `onChange` throws
    */
   static open(options: OpenRunOptions): RunDirectory {
     if (!isRunName(options.name)) throw nameInvalidError(options.name);
@@ -156,14 +159,18 @@ export class RunDirectory {
   }
 }
 
-function storeRecipe(path: string, { recipe, mayDiffer = [] }: OpenRunOptions): void {
+function storeRecipe(path: string, { recipe, mayDiffer = [], onChange }: OpenRunOptions): void {
   const file = join(path, RUN_FILES.recipe);
   const given: unknown = JSON.parse(JSON.stringify(recipe));
   if (existsSync(file)) {
-    const found = differences(readRecipeFile(file), given);
-    const serious = found.filter((each) => !mayDiffer.includes(each.path.split('.')[0]!));
+    const stored = readRecipeFile(file);
+    const found = differences(stored, given);
+    const serious = found.filter(
+      (each) => !mayDiffer.some((allowed) => `${each.path}.`.startsWith(`${allowed}.`)),
+    );
     if (serious.length > 0) throw recipeDiffersError(path, serious);
     if (found.length === 0) return;
+    onChange?.(stored);
   }
   writeFileAtomic(file, stringify(given));
 }

@@ -46,7 +46,24 @@ export type RunEventBody =
       readonly type: 'phase_started';
       readonly phase: number;
       readonly weights: Readonly<Record<string, number>>;
+      readonly ramp?: 'linear';
       readonly step?: number;
+    }
+  | {
+      /** the mix of the running job was changed, for the steps after `step`; null: back to the curriculum */
+      readonly type: 'mix_changed';
+      readonly step: number;
+      readonly tokens: number;
+      readonly weights: Readonly<Record<string, number>> | null;
+      /** of the request */
+      readonly digest: string;
+    }
+  | {
+      readonly type: 'mix_rejected';
+      readonly step: number;
+      readonly code: string;
+      readonly message: string;
+      readonly digest: string;
     };
 
 /** A line of events.jsonl; `time` is ISO 8601, UTC. */
@@ -68,6 +85,8 @@ export interface RunMetrics {
   readonly grad_norm?: number;
   readonly eta_seconds?: number;
   readonly loader_stall_fraction?: number;
+  readonly padding_fraction?: number;
+  readonly [domain: `mix.${string}`]: number;
   readonly [domain: `eval_bits_per_byte.${string}`]: number;
   /** fraction of the routed tokens that went to each expert; sums to 1 */
   readonly [layer: `expert_load.${number}`]: readonly number[];

@@ -1,3 +1,4 @@
+export { describeOwner, type LockAttempt, type LockOwner, tryLock } from '../base/index.ts';
 export { type OpenRunOptions, RunDirectory } from './directory.ts';
 export {
   type DomainEvaluation,
@@ -10,7 +11,7 @@ export {
 } from './events.ts';
 export { type Experiment, listExperiments, type RunData, readRunData } from './experiments.ts';
 export type { JsonLines } from './jsonl.ts';
-export { describeOwner, isLocked, type LockAttempt, type LockOwner, tryLock } from './lock.ts';
+export { MixRequestReader, mixRequestPath, type RequestedWeights, writeMixRequest } from './mix-request.ts';
 export {
   isRunAlive,
   isRunName,

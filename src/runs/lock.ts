@@ -1,28 +1,5 @@
-/**
- * One writer per run, or per folder of shared data: a lock file that names its process. The file appears whole (linked into place), a lock whose process is
- * dead is taken over, and a process id that was given to another process since is told apart by the process's start time.
- * Limit: a process on another host cannot be probed, so its lock counts as alive until someone removes the file.
- */
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { DabarexError, fileError } from '../base/index.ts';
-
-/** Looks of another process at a lock that changes under its eyes, before it gives up. */
-const MAX_ATTEMPTS = 100;
-
-export interface LockOwner {
-  readonly pid: number;
-  readonly host: string;
-  /** identity of the process beyond its id (boot and start tick on Linux); '' where the system does not tell */
-  readonly processStart: string;
-  /** when the lock was taken, ISO 8601, where it was told */
-  readonly time?: string;
-}
-
-/** The lock, to be given back; or who holds it, where that can be told. */
-export type LockAttempt =
-  | { readonly release: () => void }
-  | { readonly release?: undefined; readonly owner: LockOwner | undefined };
+/** One writer per run: {@link tryLock} with the error a user of runs gets. */
+import { DabarexError, describeOwner, type LockOwner, tryLock } from '../base/index.ts';
 
 /**
  * Takes the lock file of a run at `path` for this process and returns the function that gives it back.
@@ -34,122 +11,10 @@ export function takeLock(path: string, runPath: string, time: string): () => voi
   throw lockedError(runPath, path, attempt.owner);
 }
 
-/**
- * Takes the lock file at `path` for this process, or tells who holds it. A lock whose process is dead is taken over.
- * @throws path_unusable, not_permitted where there is a lock that cannot be read; disk_full
- */
-export function tryLock(path: string, time?: string): LockAttempt {
-  const mine: LockOwner = {
-    pid: process.pid,
-    host: hostname(),
-    processStart: processStart(process.pid),
-    time,
-  };
-  const content = JSON.stringify(mine);
-  const temporary = `${path}.tmp-${process.pid}`;
-  try {
-    writeFileSync(temporary, content);
-    for (let attempt = 0; !tryLink(temporary, path); attempt++) {
-      const held = readLock(path);
-      const owner = held === undefined ? undefined : parseOwner(held);
-      if ((owner && isAlive(owner)) || attempt > MAX_ATTEMPTS) return { owner };
-      if (held !== undefined) removeStale(path, held);
-    }
-  } catch (error) {
-    throw fileError(error, path);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
-  return {
-    release: () => {
-      if (readText(path) === content) rmSync(path, { force: true });
-    },
-  };
-}
-
-/** Whether a living process holds the lock at `path`. */
-export function isLocked(path: string): boolean {
-  const owner = parseOwner(readText(path) ?? '');
-  return owner !== undefined && isAlive(owner);
-}
-
-/** The owner of a lock, for a message. */
-export function describeOwner(owner: LockOwner | undefined): string {
-  if (!owner) return 'another process';
-  return `process ${owner.pid} on ${owner.host}${owner.time ? ` since ${owner.time}` : ''}`;
-}
-
 function lockedError(runPath: string, path: string, owner: LockOwner | undefined): DabarexError {
   return new DabarexError(
     'run_locked',
     `${runPath} is being written by ${describeOwner(owner)}. Wait for it or stop it; if it no longer exists, remove ${path}.`,
     { path: runPath, pid: owner?.pid, host: owner?.host, since: owner?.time },
   );
-}
-
-/** Moves the lock away and drops it, unless another process replaced it in between: then that one is put back. */
-function removeStale(path: string, judged: string): void {
-  const aside = `${path}.stale-${process.pid}`;
-  try {
-    renameSync(path, aside);
-  } catch {
-    return;
-  }
-  if (readText(aside) !== judged) tryLink(aside, path);
-  rmSync(aside, { force: true });
-}
-
-function tryLink(from: string, to: string): boolean {
-  try {
-    linkSync(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-function isAlive(owner: LockOwner): boolean {
-  if (owner.host !== hostname()) return true;
-  try {
-    process.kill(owner.pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  return owner.processStart === processStart(owner.pid);
-}
-
-/** Boot id and start tick of a process (proc(5), /proc/PID/stat field 22). */
-function processStart(pid: number): string {
-  const stat = readText(`/proc/${pid}/stat`);
-  if (stat === undefined) return '';
-  const fieldsFrom3 = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return `${readText('/proc/sys/kernel/random/boot_id')?.trim() ?? ''}:${fieldsFrom3[19]}`;
-}
-
-function parseOwner(text: string): LockOwner | undefined {
-  try {
-    const owner = JSON.parse(text) as LockOwner;
-    return Number.isSafeInteger(owner.pid) && owner.pid > 0 ? owner : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The content of a lock; undefined where it is gone again. */
-function readLock(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }

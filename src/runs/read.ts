@@ -2,10 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { DabarexError } from '../base/index.ts';
+import { DabarexError, isLocked } from '../base/index.ts';
 import { isRunEvent, isRunMetrics, type RunEvent, type RunMetrics } from './events.ts';
 import { type JsonLines, readJsonLines, readLastJsonLines } from './jsonl.ts';
-import { isLocked } from './lock.ts';
 import { deriveStatus, type RunProgress, type RunStatus } from './status.ts';
 
 export const RUN_FILES = {

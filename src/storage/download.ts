@@ -1,5 +1,4 @@
 /** Bytes from the npm registry (pacote, with the user's registry and tokens when passed) and over http(s). */
-import pacote from 'pacote';
 import { DabarexError, type OnProgress } from '../base/index.ts';
 import { hashMismatch } from './integrity.ts';
 import { type SourceUrl, shownUrl } from './source-url.ts';
@@ -40,6 +39,7 @@ async function downloadTarball(
   { npm, onProgress, signal }: DownloadOptions,
 ): Promise<Uint8Array> {
   const label = `download ${source.name}`;
+  const { default: pacote } = await import('pacote');
   return await pacote.tarball.stream(
     `${source.name}@${source.version}`,
     async (stream) => {

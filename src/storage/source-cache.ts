@@ -25,6 +25,11 @@ export class SourceCache {
     return undefined;
   }
 
+  /** Whether bytes are kept under this hash; they may be damaged. */
+  has(integrity: string): boolean {
+    return existsSync(this.pathOf(integrity));
+  }
+
   /** The hash `url` gave when it was last fetched. */
   lastIntegrityOf(url: string): string | undefined {
     try {

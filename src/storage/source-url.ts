@@ -1,5 +1,6 @@
-/** The URLs that name sources of text: `npm:name@version#glob`, `file:path#glob` or a plain path, `https://host/file`. */
+/** The URLs that name sources of text: `npm:name@version#glob`, `file:path#glob` or a plain path, `https://host/file`, `s3://bucket/prefix#glob`. */
 import { DabarexError } from '../base/index.ts';
+import { parseS3Url } from './store-url.ts';
 
 export type SourceUrl =
   | {
@@ -10,13 +11,14 @@ export type SourceUrl =
       readonly url: string;
     }
   | { readonly kind: 'file'; readonly path: string; readonly glob?: string; readonly url: string }
+  | { readonly kind: 's3'; readonly root: string; readonly glob?: string; readonly url: string }
   | { readonly kind: 'http'; readonly address: string; readonly glob?: string; readonly url: string };
 
 const NPM = /^((?:@[a-z0-9~_.-]+\/)?[a-z0-9~_.-]+)@(\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?)$/i;
 
 /**
  * Splits a source URL into its parts. An npm version must be exact, so that the same recipe reads the same text later.
- * @throws source_url_invalid
+ * @throws source_url_invalid, store_url_invalid
  */
 export function parseSourceUrl(url: string): SourceUrl {
   const hash = url.indexOf('#');
@@ -27,6 +29,7 @@ export function parseSourceUrl(url: string): SourceUrl {
     if (!name || !version) throw invalid(url, 'write npm:NAME@1.2.3#GLOB with an exact version');
     return { kind: 'npm', name, version, glob, url };
   }
+  if (/^s3:/i.test(place)) return { kind: 's3', root: parseS3Url(place).url, glob, url };
   if (/^https?:\/\//i.test(place)) {
     if (!URL.canParse(place)) throw invalid(url, 'write https://HOST/PATH');
     const { username, password } = new URL(place);
@@ -41,7 +44,7 @@ export function parseSourceUrl(url: string): SourceUrl {
   }
   if (place.startsWith('file:')) return fileUrl(place.slice(5), glob, url);
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(place)?.[1];
-  if (scheme) throw invalid(url, `the scheme "${scheme}:" is not known; use npm:, file: or https:`);
+  if (scheme) throw invalid(url, `the scheme "${scheme}:" is not known; use npm:, file:, s3: or https:`);
   return fileUrl(place, glob, url);
 }
 

@@ -1,15 +1,17 @@
 /**
- * One entry for every source of text: npm packages, local files and folders, files over http(s).
+ * One entry for every source of text: npm packages, local files and folders, files over http(s), objects in buckets.
  * What was fetched is kept in the cache by its hash, so a pinned source needs the network once.
  */
-import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { DabarexError } from '../base/index.ts';
 import { type DownloadOptions, download } from './download.ts';
 import { globMatcher } from './glob.ts';
 import { algorithmOf, hashMismatch, integrityOf, verifyIntegrity } from './integrity.ts';
+import type { RemoteOptions } from './open-remote.ts';
+import { s3Source } from './s3-source.ts';
 import { SourceCache } from './source-cache.ts';
+import { listingText } from './source-listing.ts';
 import { parseSourceUrl, type SourceUrl } from './source-url.ts';
 import { MAX_ENTRY_BYTES, readTar, type SourceFile } from './tar.ts';
 
@@ -18,7 +20,7 @@ const MAX_READ_BYTES = 2 ** 31 - 1;
 
 export interface SourceRequest {
   readonly url: string;
-  /** `sha512-BASE64` or `sha256-BASE64` of the tarball or file; of the listing for a folder */
+  /** `sha512-BASE64` or `sha256-BASE64` of the tarball or file; of the listing for a folder or prefix */
   readonly integrity?: string;
 }
 
@@ -26,6 +28,8 @@ export interface FetchOptions extends DownloadOptions {
   readonly cacheDir: string;
   /** what relative `file:` paths start from; the working directory unless told */
   readonly baseDir?: string;
+  /** for `s3:` */
+  readonly store?: RemoteOptions;
   /** told when the network failed and the cache was used instead */
   readonly warn?: (message: string) => void;
 }
@@ -40,7 +44,7 @@ export interface FetchedSource {
 /**
  * Makes the source's bytes available and verified; its files are read lazily.
  * A glob is matched on paths inside the package (without npm's leading `package/`), folder or archive.
- * @throws source_url_invalid, source_fetch_failed, source_hash_mismatch, source_not_found, source_too_large; while reading, source_corrupt
+ * @throws source_url_invalid, source_fetch_failed, source_hash_mismatch, source_not_found, source_too_large, and what an `s3:` store throws; while reading, source_corrupt
  * @example
  * const { files } = await fetchSource({ url: 'npm:rxjs@7.8.2#src/**' + '/*.ts' }, { cacheDir: '.cache' });
  * for await (const { path, bytes } of files) console.log(path, bytes.length);
@@ -49,6 +53,10 @@ export async function fetchSource(request: SourceRequest, options: FetchOptions)
   const source = parseSourceUrl(request.url);
   if (request.integrity) algorithmOf(request.integrity);
   if (source.kind === 'file') return localSource(source, request.integrity, options);
+  if (source.kind === 's3') {
+    const found = await s3Source(source, request.integrity, options);
+    return { ...found, files: matched(found.files, source) };
+  }
   const { bytes, fromCache } = await remoteBytes(source, request.integrity, options);
   return {
     files: matched(filesOf(source, bytes), source),
@@ -83,7 +91,7 @@ async function remoteBytes(
   }
 }
 
-function filesOf(source: SourceUrl, bytes: Uint8Array): AsyncIterable<SourceFile> {
+function filesOf(source: Exclude<SourceUrl, { kind: 's3' }>, bytes: Uint8Array): AsyncIterable<SourceFile> {
   const wanted = source.glob ? globMatcher(source.glob) : () => true;
   if (source.kind === 'npm') return npmFiles(bytes, wanted, source.url);
   const path = source.kind === 'file' ? source.path : new URL(source.address).pathname;
@@ -130,9 +138,7 @@ function folderSource(
     .filter(wanted)
     .sort((a, b) => (a < b ? -1 : 1));
   const hashes = new Map(paths.map((path) => [path, integrityOf(readWhole(join(folder, path), source.url))]));
-  const hash = createHash('sha512');
-  for (const [path, integrity] of hashes) hash.update(`${path}\n${integrity}\n`);
-  const integrity = `sha512-${hash.digest('base64')}`;
+  const integrity = integrityOf(Buffer.from(listingText(hashes)));
   if (pinned && pinned !== integrity) throw hashMismatch(source.url, pinned, integrity);
   const files = (async function* () {
     for (const [path, expected] of hashes) {

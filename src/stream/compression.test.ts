@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
-import { COMPRESSIONS, compressionOf, unpack } from './compression.ts';
+import { compressionOf, unpack } from './compression.ts';
 
 /** Words from a small alphabet, as bytes a compressor has something to do with. */
 function sample(length: number): Uint8Array {
@@ -54,13 +54,16 @@ it.each(SPECS)('%s: what is cut off, damaged or larger than stated is refused', 
   }
 });
 
-it.each(COMPRESSIONS)('%s: a bomb is stopped at the size the index states', (spec) => {
-  const bomb = compressionOf(spec)!.pack(new Uint8Array(1 << 22));
-  const before = process.memoryUsage();
-  for (let i = 0; i < 4; i++) expect(() => unpack(spec, bomb, 1000, 'shard')).toThrow(code('shard_corrupt'));
-  const { arrayBuffers, external } = process.memoryUsage();
-  expect(arrayBuffers - before.arrayBuffers + external - before.external).toBeLessThan(1 << 24);
-});
+it.each(['zstd', 'gz:1', 'bz2:1', 'br:1', 'snappy'])(
+  '%s: a bomb is stopped at the size the index states',
+  (spec) => {
+    const bomb = compressionOf(spec)!.pack(new Uint8Array(1 << 26));
+    const before = process.memoryUsage();
+    expect(() => unpack(spec, bomb, 1000, 'shard')).toThrow(code('shard_corrupt'));
+    const { arrayBuffers, external } = process.memoryUsage();
+    expect(arrayBuffers - before.arrayBuffers + external - before.external).toBeLessThan(1 << 25);
+  },
+);
 
 it('knows names and levels, and nothing else', () => {
   for (const spec of [

@@ -1,12 +1,17 @@
 /** Held-out samples in order, each once, for evaluation. */
-import { type Batch, emptyBatch, fillSequence, readTokens } from './batch.ts';
+import { type Batch, emptyBatch, fillSequence, readSequence, readTokens } from './batch.ts';
 import { MdsReader } from './mds-reader.ts';
+import { fillPacked, packDocuments } from './packed-dataset.ts';
 
 export interface EvaluationOptions {
   readonly numSequences: number;
   readonly sequenceLength: number;
   /** token that ends a document */
   readonly endOfText: number;
+  /** ids of tokens are below it; default: not checked */
+  readonly vocabSize?: number;
+  /** documents packed among themselves, in order; absent: every sample is a sequence */
+  readonly packingWindow?: number;
 }
 
 /**
@@ -18,20 +23,41 @@ export function evaluationBatches(dir: string, options: EvaluationOptions): Iter
   return { [Symbol.iterator]: () => iterate(dir, options) };
 }
 
-function* iterate(
-  dir: string,
-  { numSequences, sequenceLength, endOfText }: EvaluationOptions,
-): Generator<Batch> {
+function* iterate(dir: string, options: EvaluationOptions): Generator<Batch> {
   const reader = new MdsReader(dir);
   try {
-    for (let start = 0; start < reader.numSamples; start += numSequences) {
+    yield* options.packingWindow === undefined
+      ? wholeBatches(reader, options)
+      : packedBatches(reader, options);
+  } finally {
+    reader.close();
+  }
+}
+
+function* wholeBatches(reader: MdsReader, options: EvaluationOptions): Generator<Batch> {
+  const { numSequences, sequenceLength, endOfText, vocabSize } = options;
+  for (let start = 0; start < reader.numSamples; start += numSequences) {
+    const batch = emptyBatch(numSequences, sequenceLength);
+    for (let b = 0; b < numSequences && start + b < reader.numSamples; b++) {
+      const tokens = readSequence(reader, start + b, sequenceLength, { vocabSize });
+      fillSequence(batch, b, tokens, endOfText);
+    }
+    yield batch;
+  }
+}
+
+function* packedBatches(reader: MdsReader, options: EvaluationOptions): Generator<Batch> {
+  const { numSequences, sequenceLength, vocabSize, packingWindow = 1 } = options;
+  for (let first = 0; first < reader.numSamples; first += packingWindow) {
+    const count = Math.min(packingWindow, reader.numSamples - first);
+    const documents = Array.from({ length: count }, (_, i) => readTokens(reader, first + i, { vocabSize }));
+    const sequences = packDocuments(documents, sequenceLength);
+    for (let start = 0; start < sequences.length; start += numSequences) {
       const batch = emptyBatch(numSequences, sequenceLength);
-      for (let b = 0; b < numSequences && start + b < reader.numSamples; b++) {
-        fillSequence(batch, b, readTokens(reader, start + b, sequenceLength), endOfText);
+      for (let b = 0; b < numSequences && start + b < sequences.length; b++) {
+        fillPacked(batch, b, sequences[start + b]!);
       }
       yield batch;
     }
-  } finally {
-    reader.close();
   }
 }

@@ -83,6 +83,11 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
     this.numSamples = this.firstSample[this.shards.length]!;
   }
 
+  /** Samples of each shard. */
+  get shardSizes(): number[] {
+    return this.shards.map((each) => each.samples);
+  }
+
   /** Name and encoding of each column of the first shard; [] for an empty data set. */
   get columns(): { name: string; encoding: string }[] {
     const first = this.shards[0];
@@ -142,9 +147,16 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
    * @throws as {@link read}; shard_corrupt where the column holds no such arrays
    */
   readInto(index: number, column: string, target: NdData, offset = 0): number {
-    return this.of(index, (layout, buffer, start, end) =>
-      layout.copyArray(buffer, start, end, column, target, offset),
-    );
+    // As `of` does, without a function of its own for each call.
+    const { bytes, offsets, layout, first } = this.shardWith(index);
+    const start = offsets[index - first]!;
+    const end = offsets[index - first + 1]!;
+    const at = bytes.locate(start, end);
+    try {
+      return layout.copyArray(bytes.buffer, at, at + end - start, column, target, offset);
+    } catch (error) {
+      throw this.damage(error, index);
+    }
   }
 
   *[Symbol.iterator](): Iterator<Record<string, unknown>> {
@@ -170,20 +182,27 @@ export class MdsReader implements Iterable<Record<string, unknown>> {
     index: number,
     work: (layout: SampleLayout, buffer: Uint8Array, start: number, end: number) => T,
   ): T {
-    let shard = this.current;
-    if (!shard || !(index >= shard.first && index < shard.end)) {
-      shard = this.shard(this.shardOf(index));
-    }
-    const { bytes, offsets, layout, first } = shard;
+    const { bytes, offsets, layout, first } = this.shardWith(index);
     const start = offsets[index - first]!;
     const end = offsets[index - first + 1]!;
     const at = bytes.locate(start, end);
     try {
       return work(layout, bytes.buffer, at, at + end - start);
     } catch (error) {
-      if (!(error instanceof SampleProblem)) throw error;
-      throw corrupt(`${bytes.path}: sample ${index - first}`, error.message);
+      throw this.damage(error, index);
     }
+  }
+
+  private damage(error: unknown, index: number): unknown {
+    if (!(error instanceof SampleProblem)) return error;
+    const { bytes, first } = this.shardWith(index);
+    return corrupt(`${bytes.path}: sample ${index - first}`, error.message);
+  }
+
+  private shardWith(index: number): OpenShard {
+    const { current } = this;
+    if (current && index >= current.first && index < current.end) return current;
+    return this.shard(this.shardOf(index));
   }
 
   private entry(shard: number): MdsShardEntry {

@@ -14,6 +14,7 @@ import { ENCODING_NAMES, encodingOf } from './encodings.ts';
 import { hashBytes, isKnownHash, knownHashes } from './hashes.ts';
 import { checkSafe, type MdsColumn, type MdsShardEntry } from './mds-index.ts';
 import { compareCodePoints, pythonJson } from './python-text.ts';
+import { failValue } from './sample-error.ts';
 
 export interface MdsWriterOptions {
   readonly dir: string;
@@ -76,8 +77,32 @@ export class MdsWriter {
 
   /** Adds a sample; what does not fit the current shard starts the next. @throws sample_invalid */
   write(sample: Readonly<Record<string, unknown>>): void {
+    this.add(
+      this.columns.map(({ name, encoding }) => {
+        const value = Object.hasOwn(sample, name) ? sample[name] : undefined;
+        return encoding.encode(value, `sample ${this.numSamples}, column "${name}"`);
+      }),
+    );
+  }
+
+  /** As {@link write}, of values that are encoded already, as `MdsReader.readRaw` gives them. @throws sample_invalid */
+  writeRaw(sample: Readonly<Record<string, Uint8Array>>): void {
+    this.add(
+      this.columns.map(({ name, encoding }) => {
+        const value = Object.hasOwn(sample, name) ? sample[name] : undefined;
+        const where = `sample ${this.numSamples}, column "${name}"`;
+        const { sizeBytes } = encoding;
+        if (!value) return failValue(where, value, 'the bytes of a value');
+        return sizeBytes === null || value.length === sizeBytes
+          ? value
+          : failValue(where, value, `of ${sizeBytes} bytes`);
+      }),
+    );
+  }
+
+  private add(payloads: readonly Uint8Array[]): void {
     assert(!this.finished, 'write after finish');
-    const bytes = this.encode(sample);
+    const bytes = this.joined(payloads);
     const cost = bytes.byteLength + 4;
     if (this.sizeLimit !== null && this.sizeLimit < this.shardBytes + cost) this.flush();
     if (this.shardBytes + cost > 2 ** 32 - 1) {
@@ -98,15 +123,10 @@ export class MdsWriter {
     return { numSamples: this.numSamples, numShards: this.shards.length, sizeBytes };
   }
 
-  private encode(sample: Readonly<Record<string, unknown>>): Uint8Array {
-    const sizes: number[] = [];
-    const payloads = this.columns.map(({ name, encoding }) => {
-      const where = `sample ${this.numSamples}, column "${name}"`;
-      const value = Object.hasOwn(sample, name) ? sample[name] : undefined;
-      const payload = encoding.encode(value, where);
-      if (encoding.sizeBytes === null) sizes.push(payload.byteLength);
-      return payload;
-    });
+  private joined(payloads: readonly Uint8Array[]): Uint8Array {
+    const sizes = payloads
+      .filter((_, c) => this.columns[c]!.encoding.sizeBytes === null)
+      .map((each) => each.byteLength);
     return Buffer.concat([new Uint8Array(Uint32Array.from(sizes).buffer), ...payloads]);
   }
 

@@ -225,6 +225,53 @@ describe('MdsReader on a folder that fills', () => {
   });
 });
 
+describe('MdsReader on large and compressed shards', () => {
+  const text = (i: number) => `${i} ${'word '.repeat(60 + (i % 50))}`;
+  const write = (folder: string, compression: string | null) => {
+    const options = {
+      dir: folder,
+      columns: { text: 'str' },
+      sizeLimit: 200_000,
+      hashes: ['xxh64'],
+      compression,
+    };
+    const writer = new MdsWriter(options);
+    for (let i = 0; i < 1500; i++) writer.write({ text: text(i) });
+    writer.finish();
+  };
+
+  it('reads forward, backward and here and there, whatever memory it may take', () => {
+    write(dir, null);
+    for (const cacheBytes of [0, 250_000, 2 ** 28]) {
+      const reader = new MdsReader(dir, { cacheBytes });
+      expect(reader.numShards).toBeGreaterThan(2);
+      for (let k = 0; k < 4500; k++) {
+        const i = k < 1500 ? k : k < 3000 ? 2999 - k : (k * 769) % 1500;
+        if (reader.read(i).text !== text(i)) expect.fail(`sample ${i} with ${cacheBytes} bytes`);
+      }
+      reader.close();
+    }
+  });
+
+  it('unpacks into a folder once, and reads raw files where another reader left them', () => {
+    const packed = join(dir, 'packed');
+    write(packed, 'zstd');
+    const unpackTo = join(dir, 'raw');
+    expect(new MdsReader(packed, { unpackTo, cacheBytes: 0 }).read(1499).text).toBe(text(1499));
+    const [copy] = readdirSync(unpackTo);
+    expect(new MdsReader(packed, { unpackTo }).read(1499).text).toBe(text(1499));
+    expect([...new MdsReader(packed)].map((each) => each.text)[1400]).toBe(text(1400));
+    copyFileSync(join(unpackTo, copy!), join(packed, copy!));
+    rmSync(join(packed, `${copy}.zstd`));
+    expect(new MdsReader(packed).read(1499).text).toBe(text(1499));
+    const damaged = readFileSync(join(packed, copy!));
+    damaged[damaged.length - 1]! ^= 1;
+    writeFileSync(join(packed, copy!), damaged);
+    const corrupt = expect.objectContaining({ code: 'shard_corrupt' });
+    expect(() => new MdsReader(packed).read(1499)).toThrow(corrupt);
+  });
+});
+
 describe('MdsReader on damaged data', () => {
   const write = (hashes: string[]) => {
     const writer = new MdsWriter({ dir, columns: { text: 'str' }, sizeLimit: 400, hashes });

@@ -11,15 +11,19 @@ export class SampleProblem extends Error {}
 /** The columns of a shard, and how to get at their values. All methods throw {@link SampleProblem}. */
 export class SampleLayout {
   private readonly columns: readonly MdsColumn[];
+  /** bytes of the values of each column; -1 where they vary */
+  private readonly sizes: readonly number[];
   private readonly headBytes: number;
   private column = { name: '', number: -1 };
-  /** all bytes of the memory that was last written to */
-  private target: Uint8Array = new Uint8Array(0);
+  /** the array that was last written to, and its bytes */
+  private target: NdData | undefined;
+  private targetBytes: Uint8Array = new Uint8Array(0);
   private lastSize = 0;
 
   constructor(columns: readonly MdsColumn[]) {
     this.columns = columns;
-    this.headBytes = 4 * columns.filter((each) => each.encoding.sizeBytes === null).length;
+    this.sizes = columns.map((each) => each.encoding.sizeBytes ?? -1);
+    this.headBytes = 4 * this.sizes.filter((size) => size < 0).length;
   }
 
   /** All values by the names of their columns, in memory of their own. */
@@ -58,10 +62,14 @@ export class SampleLayout {
       const wanted = `${encodingName} for a ${target.constructor.name}`;
       throw new SampleProblem(`column "${columnName}" is no ${wanted}`);
     }
-    const count = (stop - values) / target.BYTES_PER_ELEMENT;
-    if (offset + count > target.length) return count;
-    if (this.target.buffer !== target.buffer) this.target = new Uint8Array(target.buffer);
-    this.target.set(buffer.subarray(values, stop), target.byteOffset + offset * target.BYTES_PER_ELEMENT);
+    if (target !== this.target) {
+      this.target = target;
+      this.targetBytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
+    }
+    const width = target.BYTES_PER_ELEMENT;
+    const count = (stop - values) / width;
+    if ((offset + count) * width > this.targetBytes.length) return count;
+    this.targetBytes.set(buffer.subarray(values, stop), offset * width);
     return count;
   }
 
@@ -71,13 +79,12 @@ export class SampleLayout {
     let sizeAt = start;
     if (at > end) throw new SampleProblem('is too short for its sizes');
     for (let c = 0; ; c++) {
-      const { encoding, name } = this.columns[c]!;
-      let size = encoding.sizeBytes;
-      if (size === null) {
+      let size = this.sizes[c]!;
+      if (size < 0) {
         size = readU32(buffer, sizeAt);
         sizeAt += 4;
       }
-      if (at + size > end) throw new SampleProblem(`ends inside column "${name}"`);
+      if (at + size > end) throw new SampleProblem(`ends inside column "${this.columns[c]!.name}"`);
       if (c === number) {
         this.lastSize = size;
         return at;

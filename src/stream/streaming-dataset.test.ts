@@ -1,13 +1,11 @@
 import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Batch } from './batch.ts';
 import { evaluationBatches } from './evaluation.ts';
 import { MdsWriter } from './mds-writer.ts';
-import { nextStream } from './mixture.ts';
-import { shuffledIndex } from './shuffle.ts';
+import type { SampleReader } from './sample-reader.ts';
 import { StreamingDataset } from './streaming-dataset.ts';
 
 const T = 4;
@@ -32,63 +30,27 @@ function writeStream(name: string, numSamples: number, base: number): string {
   return join(dir, name);
 }
 
+/** Shards of equal size whose sample i begins with token base + i. */
+function memoryReader(numShards: number, shardSize: number, base: number): SampleReader {
+  const read = (index: number) => ({ tokens: Int32Array.of(base + index, 1, END, 3, 4) });
+  const shardSizes = new Array<number>(numShards).fill(shardSize);
+  return { dir: 'memory', numSamples: numShards * shardSize, shardSizes, read, close: () => undefined };
+}
+
 const makeStreams = () => ({ a: writeStream('a', 37, 100), b: writeStream('b', 50, 1000) });
 const firsts = (batch: Batch) =>
   Array.from({ length: batch.numSequences }, (_, b) => batch.tokens[b * batch.sequenceLength]!);
 const draw = (data: StreamingDataset, count: number, size = 1) =>
   Array.from({ length: count / size }, () => firsts(data.nextBatch(size, T))).flat();
 
-describe('shuffledIndex', () => {
-  it('is a permutation for any size, and another one for any other key', () => {
-    for (const n of [1, 2, 3, 10, 255, 256, 257, 3000]) {
-      const order = (key: object) =>
-        Array.from({ length: n }, (_, k) => shuffledIndex(k, n, { seed: 1, stream: 2, epoch: 3, ...key }));
-      expect(order({}).toSorted((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, k) => k));
-      if (n < 10) continue;
-      for (const other of [{ seed: 2 }, { stream: 3 }, { epoch: 4 }])
-        expect(order(other)).not.toEqual(order({}));
-    }
-  });
-
-  it('puts every sample at every place equally often', () => {
-    const n = 5;
-    const epochs = 1000;
-    const counts = new Array(n * n).fill(0);
-    for (let epoch = 0; epoch < epochs; epoch++) {
-      for (let k = 0; k < n; k++) counts[k * n + shuffledIndex(k, n, { seed: 7, stream: 0, epoch })]++;
-    }
-    const expected = epochs / n;
-    const chiSquare = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-    // 16 degrees of freedom: 39.25 is exceeded by chance once in a thousand, and the seed is fixed.
-    expect(chiSquare).toBeLessThan(39.25);
-  });
-});
-
-describe('nextStream', () => {
-  it('keeps every share within one draw at every moment', () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 1, maxLength: 8 }), (raw) => {
-        const sum = raw.reduce((a, b) => a + b, 0);
-        fc.pre(sum > 0);
-        const weights = raw.map((each) => each / sum);
-        const drawn = raw.map(() => 0);
-        for (let n = 1; n <= 500; n++) {
-          const next = nextStream(weights, drawn);
-          expect(weights[next]).toBeGreaterThan(0);
-          drawn[next]!++;
-          weights.forEach((weight, i) => {
-            expect(Math.abs(weight * n - drawn[i]!)).toBeLessThan(1 + 1e-9);
-          });
-        }
-      }),
-    );
-  });
-});
-
 describe('StreamingDataset', () => {
-  const phases = [{ weights: { a: 3, b: 1 } }, { weights: { a: 0, b: 1 } }];
-  const open = (streams: Record<string, string>, seed = 5) =>
-    new StreamingDataset({ streams, phases, seed, endOfText: END });
+  const early = { a: 3, b: 1 };
+  const late = { a: 0, b: 1 };
+  const open = (streams: Record<string, string>, seed = 5, rank = { index: 0, count: 1 }) => {
+    const data = new StreamingDataset({ streams, seed, endOfText: END, rank });
+    data.setMix(early);
+    return data;
+  };
 
   it('makes rows with targets, documents and positions', () => {
     const data = new StreamingDataset({ streams: { a: writeStream('a', 2, 100) }, seed: 1, endOfText: END });
@@ -106,7 +68,7 @@ describe('StreamingDataset', () => {
     data.close();
   });
 
-  it('keeps the shares of each phase and sees every sample once an epoch, in a new order', () => {
+  it('keeps the shares of each mix and sees every sample once an epoch, in a new order', () => {
     const data = open(makeStreams());
     const drawn = draw(data, 400, 8);
     const fromA = drawn.filter((token) => token < 1000);
@@ -114,7 +76,7 @@ describe('StreamingDataset', () => {
     const epochs = [0, 1, 2].map((epoch) => fromA.slice(37 * epoch, 37 * (epoch + 1)));
     for (const epoch of epochs) expect(new Set(epoch).size).toBe(37);
     expect(epochs[1]).not.toEqual(epochs[0]);
-    data.setPhase(1);
+    data.setMix(late);
     expect(draw(data, 20).every((token) => token >= 1000)).toBe(true);
     expect(data.drawnSamples).toEqual({ a: 300, b: 120 });
   });
@@ -126,21 +88,22 @@ describe('StreamingDataset', () => {
     expect(draw(open(streams, 6), 120)).not.toEqual(expected);
   });
 
-  it('resumes anywhere, in any phase, through JSON, to the same batches', () => {
+  it('resumes anywhere, in any mix, through JSON, to the same batches', () => {
     const streams = makeStreams();
     const whole = open(streams);
+    const mixAt = (i: number) => (i < 50 ? { a: 3 - i / 20, b: i / 20 } : late);
     for (let i = 0; i < 90; i++) {
-      if (i === 50) whole.setPhase(1);
+      if (i >= 20) whole.setMix(mixAt(i));
       const resumed = open(streams);
       resumed.restore(JSON.parse(JSON.stringify(whole.state())));
-      resumed.setPhase(i < 50 ? 0 : 1);
+      if (i >= 20) resumed.setMix(mixAt(i));
       expect(resumed.nextBatch(3, T)).toEqual(whole.nextBatch(3, T));
       expect(resumed.state()).toEqual(whole.state());
       resumed.close();
     }
   });
 
-  it('mixes by size where no phases are given', () => {
+  it('mixes by size where no mix is set', () => {
     const data = new StreamingDataset({ streams: makeStreams(), seed: 1, endOfText: END });
     draw(data, 87);
     expect(data.drawnSamples).toEqual({ a: 37, b: 50 });
@@ -149,7 +112,7 @@ describe('StreamingDataset', () => {
   it('refuses wrong lengths, weights, states and empty streams with coded errors', () => {
     const streams = makeStreams();
     const data = open(streams);
-    expect(() => data.nextBatch(1, T + 1)).toThrow(code('sequence_length_mismatch'));
+    expect(() => data.nextBatch(1, T + 2)).toThrow(code('sequence_length_mismatch'));
     expect(data.drawnSamples).toEqual({ a: 0, b: 0 });
     expect(() => open({ a: streams.a })).toThrow(/"b".*does not have/);
     expect(() => data.restore(open(streams, 6).state())).toThrow(code('checkpoint_mismatch'));
@@ -158,23 +121,119 @@ describe('StreamingDataset', () => {
       { drawn: -1 },
       { drawn: 1.5 },
       { drawn: '3' },
-      { drawn: 1, drawnInPhase: 2 },
+      { drawn: 1, drawnInMix: 2 },
       { drawn: null },
+      { weight: 2 },
+      { carried: null },
     ]) {
-      const a = { ...state.streams.a!, ...place } as {
-        numSamples: number;
-        drawn: number;
-        drawnInPhase: number;
-      };
+      const a = { ...state.streams.a!, ...place } as (typeof state.streams)[string];
       const damaged = { ...state, streams: { ...state.streams, a } };
       expect(() => data.restore(damaged), JSON.stringify(place)).toThrow(/"a" was drawn/);
     }
+    const wrong = [{ a: 0 }, {}, { a: -1, b: 2 }, { a: Number.NaN }, { a: Number.POSITIVE_INFINITY }];
+    for (const mix of wrong as Record<string, number>[]) {
+      expect(() => data.setMix(mix), JSON.stringify(mix)).toThrow(code('config_invalid'));
+    }
     expect(data.state()).toEqual(state);
-    const zero = [{ weights: { a: 0 } }];
-    const make = (rest: object) => new StreamingDataset({ streams, seed: 1, endOfText: END, ...rest });
-    expect(() => make({ phases: zero })).toThrow(code('config_invalid'));
     const c = writeStream('c', 0, 0);
-    expect(() => make({ streams: { c }, phases: [{ weights: { c: 1 } }] })).toThrow(code('data_empty'));
+    const empty = new StreamingDataset({ streams: { c }, seed: 1, endOfText: END });
+    expect(() => empty.setMix({ c: 1 })).toThrow(code('data_empty'));
+    expect(() => empty.nextBatch(1, T)).toThrow(code('data_empty'));
+    const second = open(streams, 5, { index: 1, count: 2 });
+    expect(() => second.nextBatch(3, T)).toThrow(code('config_invalid'));
+  });
+
+  it('gives ranks parts of the same order, and any number of ranks continues it', () => {
+    const streams = makeStreams();
+    const expected = draw(open(streams), 96, 8);
+    for (const count of [1, 2, 4, 8]) {
+      let state = open(streams).state();
+      const global: number[] = [];
+      // Four batches on `count` ranks, then eight on one rank.
+      for (const [ranks, batches] of [
+        [count, 4],
+        [1, 8],
+      ] as const) {
+        const parts = Array.from({ length: ranks }, (_, index) => {
+          const data = open(streams, 5, { index, count: ranks });
+          data.restore(state);
+          const rows = Array.from({ length: batches }, () => firsts(data.nextBatch(8, T)));
+          return { rows, state: data.state() };
+        });
+        for (const part of parts) expect(part.state).toEqual(parts[0]!.state);
+        for (let batch = 0; batch < batches; batch++) {
+          for (let k = 0; k < 8; k++) global.push(parts[k % ranks]!.rows[batch]![Math.floor(k / ranks)]!);
+        }
+        state = JSON.parse(JSON.stringify(parts[0]!.state));
+      }
+      expect(global).toEqual(expected);
+    }
+  });
+
+  it('gives each node the shards of its lanes alone, and every number of nodes the same batches', () => {
+    const make = (index: number, count: number, nodes: number) => {
+      const rank = { index, count, nodes };
+      const streams = { a: memoryReader(32, 4, 100), b: memoryReader(40, 3, 1000) };
+      const data = new StreamingDataset({
+        streams,
+        seed: 5,
+        endOfText: END,
+        canonicalNodes: 4,
+        blockSize: 8,
+        rank,
+      });
+      data.setMix(early);
+      return data;
+    };
+    const batchesOf = (count: number, nodes: number) => {
+      const ranks = Array.from({ length: count }, (_, index) => make(index, count, nodes));
+      return Array.from({ length: 6 }, () =>
+        ranks.flatMap((data) => firsts(data.nextBatch(8, T))).toSorted(),
+      );
+    };
+    const expected = batchesOf(1, 1);
+    for (const [count, nodes] of [
+      [2, 1],
+      [2, 2],
+      [4, 2],
+      [8, 4],
+    ] as const)
+      expect(batchesOf(count, nodes)).toEqual(expected);
+    const all = make(0, 1, 1).peekShards(480);
+    const perNode = [0, 1].map((node) => make(2 * node, 4, 2).peekShards(480));
+    expect(all.length).toBe(72);
+    // Lanes of 32 samples end with a shard of `a`; those of 30 with one of `b`.
+    expect(perNode.map((shards) => shards.length)).toEqual([36, 36]);
+    for (const [node, shards] of perNode.entries()) {
+      const places = make(2 * node + 1, 4, 2).peek(480);
+      const used = places.map(({ stream, index }) => ({
+        stream,
+        shard: Math.floor(index / (stream === 'a' ? 4 : 3)),
+      }));
+      for (const each of used) expect(shards).toContainEqual(each);
+    }
+  });
+
+  it('tells what comes next without moving, also of readers that are no folders', () => {
+    let isClosed = false;
+    const reader = {
+      ...memoryReader(2, 5, 500),
+      shardSizes: undefined,
+      close: () => {
+        isClosed = true;
+      },
+    };
+    const options = { seed: 3, endOfText: END, rank: { index: 1, count: 2 } };
+    const data = new StreamingDataset({ streams: { m: reader, a: writeStream('a', 37, 100) }, ...options });
+    const before = data.state();
+    const places = data.peek(60);
+    expect(data.state()).toEqual(before);
+    const base = { m: 500, a: 100 } as Record<string, number>;
+    expect(places.map(({ stream, index }) => base[stream]! + index)).toEqual(
+      [20, 20, 20].flatMap((size) => firsts(data.nextBatch(size, T))),
+    );
+    data.close();
+    expect(isClosed).toBe(true);
   });
 
   it('stays where it was when a shard is cut short', () => {

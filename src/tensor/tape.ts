@@ -3,7 +3,7 @@
  * gradient back; `backward` runs the records in reverse. Nothing is zeroed: the first contribution to a gradient
  * overwrites, later ones accumulate (`gradOf` tells which).
  */
-import { assert } from '../base/index.ts';
+import { assert, finishParts, type Parts } from '../base/index.ts';
 import { Arena, type FloatType } from './arena.ts';
 import type { FloatArray, Kernels } from './kernels.ts';
 import { sizeOf, Tensor } from './tensor.ts';
@@ -71,6 +71,16 @@ export class Tape {
     return result;
   }
 
+  /** As {@link layer} for work that may pause. */
+  *layerInParts<T>(name: string, work: Parts<T>): Parts<T> {
+    if (!this.kernels.tracer) return yield* work;
+    const outer = this.layers;
+    this.moveTo([...outer, name]);
+    const result = yield* work;
+    this.moveTo(outer);
+    return result;
+  }
+
   /**
    * Where to put a contribution to `tensor`'s gradient: add it when `accumulate`, else overwrite. Null when the tensor
    * needs none.
@@ -105,11 +115,19 @@ export class Tape {
 
   /** Carries the gradient of the scalar `loss` (times `scale`) back to every tensor that requires one. */
   backward(loss: Tensor, scale = 1): void {
+    finishParts(this.backwardInParts(loss, scale));
+  }
+
+  /** As {@link backward}; may pause after every op. */
+  *backwardInParts(loss: Tensor, scale = 1): Parts<void> {
     assert(this.recording, 'backward on a tape that does not record');
     assert(loss.size === 1, `backward needs a scalar, not [${loss.shape}]`);
     const target = this.gradOf(loss);
     if (target) target.grad[0] = scale;
-    for (let i = this.records.length - 1; i >= 0; i--) this.records[i]!();
+    for (let i = this.records.length - 1; i >= 0; i--) {
+      this.records[i]!();
+      yield;
+    }
     this.records.length = 0;
     this.moveTo(NO_LAYERS);
   }

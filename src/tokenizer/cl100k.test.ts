@@ -169,7 +169,7 @@ describe('MergeTable', () => {
       fc.property(fc.array(fc.integer({ min: 0, max: 1 }), { maxLength: 96 }), (symbols) => {
         const a = Int32Array.from(symbols);
         const b = Int32Array.from(symbols);
-        const countA = table.applyByRescan(a, a.length);
+        const countA = table.applyByRescan(a, 0, a.length);
         const countB = table.applyByHeap(b, b.length);
         expect([...b.subarray(0, countB)]).toEqual([...a.subarray(0, countA)]);
       }),

@@ -12,6 +12,8 @@ export const tokenizerConfigSchema = z.discriminatedUnion('kind', [
   }),
   /** one token per character of the documents, those held out too */
   z.strictObject({ kind: z.literal('char') }),
+  /** one that is there already: a tokenizer.json */
+  z.strictObject({ kind: z.literal('file'), path: z.string().min(1) }),
 ]);
 
 export type TokenizerConfig = z.infer<typeof tokenizerConfigSchema>;

@@ -71,32 +71,35 @@ export class MergeTable {
 
   /** Merges `ids[start..start + count)` in place and returns how many are left there. */
   apply(ids: Int32Array, start: number, count: number): number {
-    const part = ids.subarray(start, start + count);
-    return count <= MAX_RESCANNED_SYMBOLS ? this.applyByRescan(part, count) : this.applyByHeap(part, count);
+    if (count <= MAX_RESCANNED_SYMBOLS) return this.applyByRescan(ids, start, count);
+    return this.applyByHeap(ids.subarray(start, start + count), count);
   }
 
   /** {@link apply} for count <= 96. */
-  applyByRescan(ids: Int32Array, count: number): number {
+  applyByRescan(ids: Int32Array, start: number, count: number): number {
     const { ranks, triples } = this;
-    for (let i = 0; i + 1 < count; i++) ranks[i] = this.rankOf(ids[i]!, ids[i + 1]!);
+    let end = start + count;
+    for (let i = start; i + 1 < end; i++) ranks[i - start] = this.rankOf(ids[i]!, ids[i + 1]!);
     for (;;) {
       let best = NO_RANK;
       let at = -1;
-      for (let i = 0; i + 1 < count; i++) {
-        if (ranks[i]! < best) {
-          best = ranks[i]!;
+      for (let i = 0; i + 1 < end - start; i++) {
+        const rank = ranks[i]!;
+        if (rank < best) {
+          best = rank;
           at = i;
         }
       }
-      if (at < 0) return count;
-      ids[at] = triples[best * 3 + 2]!;
-      count--;
-      for (let i = at + 1; i < count; i++) {
-        ids[i] = ids[i + 1]!;
+      if (at < 0) return end - start;
+      end--;
+      const place = start + at;
+      ids[place] = triples[best * 3 + 2]!;
+      for (let i = at + 1; start + i < end; i++) {
+        ids[start + i] = ids[start + i + 1]!;
         ranks[i] = ranks[i + 1]!;
       }
-      if (at > 0) ranks[at - 1] = this.rankOf(ids[at - 1]!, ids[at]!);
-      if (at + 1 < count) ranks[at] = this.rankOf(ids[at]!, ids[at + 1]!);
+      if (at > 0) ranks[at - 1] = this.rankOf(ids[place - 1]!, ids[place]!);
+      if (place + 1 < end) ranks[at] = this.rankOf(ids[place]!, ids[place + 1]!);
     }
   }
 

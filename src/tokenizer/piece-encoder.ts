@@ -10,7 +10,7 @@ import type { Utf8Text } from './utf8-text.ts';
 
 /** Longer pieces are rare, and would fill the memory that short ones use well. */
 const MAX_REMEMBERED_BYTES = 128;
-const FIRST_PIECES = 1 << 10;
+const FIRST_PIECES = 1 << 11;
 /** When so many are remembered all are forgotten: what is frequent is soon there again. */
 const MAX_PIECES = 1 << 17;
 

@@ -3,7 +3,8 @@
  *
  *   fitStart
  *   while not done:
- *     phaseStarted          the mix of data changes (also at the first step)
+ *     stepStart             before the step's mix of data is chosen
+ *     phaseStarted          a phase of the curriculum begins (also at the first step)
  *     ... microbatches: forward, backward; clip; optimizer ...
  *     stepEnd               the step's numbers are known
  *     logPoint              every logInterval: averages since the last one
@@ -32,6 +33,8 @@ export interface StepResult {
   readonly gradNorm: number;
   readonly learningRate: number;
   readonly tokens: number;
+  /** of those, padding of packed documents; absent: 0 */
+  readonly paddingRows?: number;
   /** of text, that the tokens stand for on average in the step's mix of domains; 0 where unknown */
   readonly bytes: number;
   readonly seconds: number;
@@ -43,6 +46,7 @@ export interface StepResult {
 
 export interface Callback {
   fitStart?(state: TrainingState): void | Promise<void>;
+  stepStart?(state: TrainingState): void | Promise<void>;
   phaseStarted?(state: TrainingState, phase: number): void | Promise<void>;
   stepEnd?(state: TrainingState, result: StepResult): void | Promise<void>;
   logPoint?(state: TrainingState, metrics: Metrics): void | Promise<void>;

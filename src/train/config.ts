@@ -5,17 +5,10 @@ import { durationSchema } from './duration.ts';
 
 const positive = z.number().int().positive();
 
-export const phaseConfigSchema = z.strictObject({
-  /** share of the run, from where the phase before ended; the shares of all phases sum to 1 */
-  fraction: z.number().positive().max(1),
-  /** relative weight of every domain; a domain left out has 0 */
-  weights: z.record(z.string(), z.number().nonnegative()),
-});
-
 export const trainConfigSchema = z
   .strictObject({
     duration: durationSchema.refine((text) => !text.endsWith('dur'), {
-      message: 'must be in step, tok, s, min or h: a run is no share of itself',
+      message: 'must be in step, tok, ep, s, min or h: a run is no share of itself',
     }),
     /** tokens a sequence */
     sequenceLength: positive,
@@ -29,8 +22,6 @@ export const trainConfigSchema = z
     schedule: scheduleConfigSchema.prefault({}),
     /** global norm gradients are clipped to; 0: not */
     gradClip: z.number().nonnegative().default(1),
-    /** the curriculum: which mix of domains when; absent: all domains by size */
-    phases: z.array(phaseConfigSchema).min(1).optional(),
     logInterval: durationSchema.default('10step'),
     evalInterval: durationSchema.default('0.1dur'),
     /** tokens of every domain's held-out split used by evaluations during training; after it `evaluate.maxTokens` counts */
@@ -44,11 +35,6 @@ export const trainConfigSchema = z
   .refine((config) => config.batchSequences % (config.microbatchSequences ?? config.batchSequences) === 0, {
     message: 'batchSequences must be a multiple of microbatchSequences',
     path: ['microbatchSequences'],
-  })
-  .refine(
-    (config) =>
-      !config.phases || Math.abs(config.phases.reduce((sum, { fraction }) => sum + fraction, 0) - 1) < 1e-6,
-    { message: 'the fractions of the phases must sum to 1', path: ['phases'] },
-  );
+  });
 
 export type TrainConfig = z.infer<typeof trainConfigSchema>;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { crossed, durationSchema, parseDuration } from './duration.ts';
+import { crossed, durationSchema, parseDuration, withoutEpochs } from './duration.ts';
 
 const at = (step: number, tokens = 0, trainingSeconds = 0, progress = 0) => ({
   step,
@@ -14,6 +14,15 @@ describe('durations', () => {
     expect(parseDuration('1.5Mtok')).toEqual({ unit: 'tok', value: 1_500_000 });
     expect(parseDuration('15min')).toEqual({ unit: 's', value: 900 });
     expect(parseDuration('0.1dur')).toEqual({ unit: 'dur', value: 0.1 });
+  });
+
+  it('counts epochs in tokens', () => {
+    expect(['1.5ep', '10step', '0.5dur'].map((text) => withoutEpochs(text, 1001))).toEqual([
+      '1502tok',
+      '10step',
+      '0.5dur',
+    ]);
+    expect(parseDuration('2ep')).toEqual({ unit: 'ep', value: 2 });
   });
 
   it('refuses none, and more than can be counted', () => {

@@ -1,9 +1,10 @@
-/** How long something lasts, in one type with its unit: `2000step`, `10Mtok`, `15min`, `90s`, `0.1dur`. */
+/** How long something lasts, in one type with its unit: `2000step`, `10Mtok`, `2ep`, `15min`, `90s`, `0.1dur`. */
 import { z } from 'zod';
-import { DabarexError } from '../base/index.ts';
+import { assert, DabarexError } from '../base/index.ts';
 
 export interface Duration {
-  readonly unit: 'step' | 'tok' | 's' | 'dur';
+  /** `ep`: as many tokens as all training samples hold; {@link withoutEpochs} makes tokens of it */
+  readonly unit: 'step' | 'tok' | 'ep' | 's' | 'dur';
   readonly value: number;
 }
 
@@ -16,7 +17,7 @@ export interface Position {
   readonly progress: number;
 }
 
-const PATTERN = /^(\d+(?:\.\d+)?)(k|M|G)?(step|tok|s|min|h|dur)$/;
+const PATTERN = /^(\d+(?:\.\d+)?)(k|M|G)?(step|tok|ep|s|min|h|dur)$/;
 const FACTORS = { k: 1e3, M: 1e6, G: 1e9 } as const;
 const SECONDS = { s: 1, min: 60, h: 3600 } as const;
 
@@ -26,7 +27,7 @@ export function parseDuration(text: string): Duration {
   if (!match) {
     throw new DabarexError(
       'config_invalid',
-      `"${text}" is no duration. Write a number and a unit: 2000step, 10Mtok, 15min, 90s or 0.1dur (share of the run).`,
+      `"${text}" is no duration. Write a number and a unit: 2000step, 10Mtok, 2ep, 15min, 90s or 0.1dur (share of the run).`,
       { value: text },
     );
   }
@@ -45,7 +46,7 @@ export function parseDuration(text: string): Duration {
 export const durationSchema = z
   .string()
   .regex(PATTERN, {
-    message: 'write a number and a unit: 2000step, 10Mtok, 15min, 90s or 0.1dur (share of the run)',
+    message: 'write a number and a unit: 2000step, 10Mtok, 2ep, 15min, 90s or 0.1dur (share of the run)',
     abort: true,
   })
   .refine((text) => parseDuration(text).value > 0, { message: 'must be more than 0' })
@@ -53,10 +54,17 @@ export const durationSchema = z
     message: 'must be at most 2^53 - 1',
   });
 
+/** The same duration with its epochs as tokens. @param epochTokens what all training samples hold */
+export function withoutEpochs(text: string, epochTokens: number): string {
+  const { unit, value } = parseDuration(text);
+  return unit === 'ep' ? `${Math.round(value * epochTokens)}tok` : text;
+}
+
 /** How far `position` is, in the duration's unit. */
 export function measure(duration: Duration, position: Position): number {
   if (duration.unit === 'step') return position.step;
   if (duration.unit === 'tok') return position.tokens;
+  assert(duration.unit !== 'ep', 'epochs are measured in tokens');
   return duration.unit === 's' ? position.trainingSeconds : position.progress;
 }
 

@@ -1,5 +1,15 @@
 export type { Callback, Metrics, StepResult, TrainingState } from './callback.ts';
-export { phaseConfigSchema, type TrainConfig, trainConfigSchema } from './config.ts';
-export { crossed, type Duration, durationSchema, measure, type Position, parseDuration } from './duration.ts';
+export { type TrainConfig, trainConfigSchema } from './config.ts';
+export { Curriculum, curriculumSchema, type Mix, normalise, type PhaseConfig } from './curriculum.ts';
+export {
+  crossed,
+  type Duration,
+  durationSchema,
+  measure,
+  type Position,
+  parseDuration,
+  withoutEpochs,
+} from './duration.ts';
+export { type MixChange, MixSchedule } from './mix-schedule.ts';
 export * from './profile/index.ts';
-export { phaseAt, Trainer, type TrainerOptions, type TrainingData } from './trainer.ts';
+export { Trainer, type TrainerOptions, type TrainingData, type TrainingRows } from './trainer.ts';

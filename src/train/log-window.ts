@@ -54,6 +54,8 @@ export class LogWindow {
       training_seconds: position.trainingSeconds,
       loader_stall_fraction: total((step) => step.loaderSeconds) / seconds,
     };
+    const padding = total((step) => step.paddingRows ?? 0);
+    if (padding > 0) metrics.padding_fraction = padding / tokens;
     if (bytes > 0) metrics.bits_per_byte_train = (loss * tokens) / Math.LN2 / bytes;
     if (peakFlops > 0) metrics.mfu = ((tokens / seconds) * flopsPerToken) / peakFlops;
     if (position.progress > 0) {

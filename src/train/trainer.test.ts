@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { completeModelConfig, modelConfigSchema, Transformer } from '../model/index.ts';
 import { createOptimizer } from '../optim/index.ts';
-import { createReferenceKernels } from '../tensor/index.ts';
+import { createReferenceKernels, type Tracer } from '../tensor/index.ts';
 import type { StepResult } from './callback.ts';
 import { trainConfigSchema } from './config.ts';
 import { Trainer } from './trainer.ts';
@@ -30,7 +30,6 @@ function setUp(duration: string) {
   });
   const optimizer = createOptimizer(model.parameters, config.optimizer, model.kernels, 'f32');
   const data = {
-    setPhase: () => undefined,
     nextBatch(numSequences: number) {
       const rows = Int32Array.from({ length: numSequences * LENGTH }, (_, r) => r);
       return {
@@ -53,6 +52,42 @@ describe('the training loop', () => {
     expect(steps[0]!.lossNats).toBeGreaterThan(1.5);
     expect(steps.at(-1)!.lossNats).toBeLessThan(0.5 * steps[0]!.lossNats);
     expect(steps[0]!.expertCounts[0]!.reduce((sum, count) => sum + count)).toBe(4 * LENGTH * 2);
+  });
+
+  it('lets the event loop turn within a step, to the same weights', async () => {
+    const whole = setUp('2step');
+    await new Trainer(whole).run();
+    const parted = setUp('2step');
+    let seconds = 0;
+    const clock = () => seconds++;
+    const phases: string[] = [];
+    const phase = () => phases.at(-1)!;
+    const turnsOf: Record<string, number> = {};
+    let running = true;
+    const turn = () => {
+      turnsOf[phase()] = (turnsOf[phase()] ?? 0) + 1;
+      if (running) setImmediate(turn);
+    };
+    const tracer: Tracer = {
+      nowMs: () => 0,
+      enter: (kind, name) => void phases.push(kind === 'layer' ? phase() : name),
+      leave: () => void phases.pop(),
+      called: () => undefined,
+      memoryTaken: () => undefined,
+      memoryReleased: () => undefined,
+    };
+    const { kernels } = parted.model;
+    Object.assign(kernels, { tracer });
+    setImmediate(turn);
+    await new Trainer({ ...parted, clock }).run();
+    running = false;
+    // 2 microbatches in each of 2 steps: a turn between the halves of the one block, one after it and one after the loss
+    expect(turnsOf.forward).toBe(2 * 2 * 3);
+    expect(turnsOf.backward).toBeGreaterThan(2 * 2 * 8);
+    expect(turnsOf.optimizer).toBe(2 * parted.model.parameters.length);
+    parted.model.parameters.forEach(({ name, tensor }, i) => {
+      expect(tensor.data, name).toEqual(whole.model.parameters[i]!.tensor.data);
+    });
   });
 
   it('stops with training_diverged when the loss is no longer a number', async () => {

@@ -1,27 +1,35 @@
 /**
  * The training loop. See callback.ts for the hooks and their order. Where the model's kernels carry a tracer, it is told of
- * every step and its phases: data, forward, backward, clip, optimizer.
+ * every step and its phases: data, forward, backward, clip, optimizer. The event loop turns every few hundredths of a second
+ * within a step, so that signals, timers and messages are heard; an interruption ends the run after the step.
  *
  * A step is `batchSequences` sequences in microbatches; the loss is the mean over all counted tokens of the step, so
  * the split into microbatches changes nothing but rounding. Everything the next step depends on is in
  * (weights, optimizer state, data state, step, tokens, training seconds): see {@link Trainer.state}.
  */
-import { assert, DabarexError } from '../base/index.ts';
+import { assert, DabarexError, type Parts, Turns } from '../base/index.ts';
 import { flopsPerToken, type TokenRows, type Transformer } from '../model/index.ts';
 import { clipScale, gradientNorm, type Optimizer, scheduleAt } from '../optim/index.ts';
 import { Tape, withinSpan } from '../tensor/index.ts';
 import type { Callback, StepResult, TrainingState } from './callback.ts';
 import type { TrainConfig } from './config.ts';
+import type { Curriculum, Mix } from './curriculum.ts';
 import { crossed, type Duration, measure, type Position, parseDuration } from './duration.ts';
 import { LogWindow } from './log-window.ts';
 
-/** Where batches come from; the stream room's dataset is one. */
+/** Where batches come from; the stream room's dataset and loader are such. */
 export interface TrainingData {
-  /** the next sequences of the run, B·T rows */
-  nextBatch(numSequences: number, sequenceLength: number): TokenRows;
-  /** chooses the mix of domains of a phase for what follows */
-  setPhase(phase: number): void;
+  /** the next sequences of the run, B·T rows; a promise where they are not there yet */
+  nextBatch(numSequences: number, sequenceLength: number): TrainingRows | Promise<TrainingRows>;
+  /**
+   * The mix of domains of what follows, told before each step of a run that has a curriculum.
+   * @param ahead the mix of the step so many steps later, as far as it is known now
+   */
+  setMix?(mix: Mix, ahead: (steps: number) => Mix): void;
 }
+
+/** `paddingRows`: of packed documents, rows that fill up sequences. */
+export type TrainingRows = TokenRows & { readonly paddingRows?: number };
 
 export interface TrainerOptions {
   readonly model: Transformer;
@@ -35,8 +43,10 @@ export interface TrainerOptions {
   readonly signal?: AbortSignal;
   /** highest FLOP/s of this machine in the run's precision, for `mfu` */
   readonly peakFlops?: number;
-  /** bytes of text a token stands for on average in the mix of a phase */
-  readonly bytesPerToken?: (phase: number) => number;
+  /** which mix of domains when; absent: as the data has it */
+  readonly curriculum?: Pick<Curriculum, 'phaseAt' | 'mixAt'>;
+  /** bytes of text a token stands for on average in a mix; undefined: that of a run without curriculum */
+  readonly bytesPerToken?: (mix: Mix | undefined) => number;
   /** where a resumed run stands */
   readonly start?: Pick<Position, 'step' | 'tokens' | 'trainingSeconds'> &
     Partial<Pick<TrainingState, 'unlogged'>>;
@@ -47,16 +57,19 @@ export class Trainer {
   private readonly duration: Duration;
   private readonly tape: Tape;
   private readonly window: LogWindow;
+  private readonly turns: Turns;
   private step: number;
   private tokens: number;
   private trainingSeconds: number;
   private phase = -1;
+  private mix: Mix | undefined;
 
   constructor(options: TrainerOptions) {
     const { model, config, start } = options;
     this.options = options;
     this.duration = parseDuration(config.duration);
     this.tape = new Tape(model.kernels);
+    this.turns = new Turns(options.clock);
     const logged = {
       flopsPerToken: flopsPerToken(model.config, config.sequenceLength).training,
       peakFlops: options.peakFlops ?? 0,
@@ -68,9 +81,15 @@ export class Trainer {
   }
 
   get position(): Position {
+    return this.positionAhead(0);
+  }
+
+  /** Where the run will stand so many steps later; the clock is taken to stand still. */
+  private positionAhead(steps: number): Position {
+    const { batchSequences, sequenceLength } = this.options.config;
     const position = {
-      step: this.step,
-      tokens: this.tokens,
+      step: this.step + steps,
+      tokens: this.tokens + steps * batchSequences * sequenceLength,
       trainingSeconds: this.trainingSeconds,
       progress: 0,
     };
@@ -88,7 +107,8 @@ export class Trainer {
     };
     for (const callback of callbacks) await callback.fitStart?.(this.current);
     while (this.position.progress < 1 && !signal?.aborted) {
-      await this.enterPhase();
+      for (const callback of callbacks) await callback.stepStart?.(this.current);
+      await this.chooseMix();
       const before = this.position;
       const result = await this.trainStep();
       this.window.add(result);
@@ -119,12 +139,16 @@ export class Trainer {
     for (const callback of this.options.callbacks ?? []) await callback.logPoint?.(this.current, metrics);
   }
 
-  private async enterPhase(): Promise<void> {
-    const phase = phaseAt(this.options.config, this.position.progress);
+  private async chooseMix(): Promise<void> {
+    const { curriculum, data, callbacks = [] } = this.options;
+    if (!curriculum) return;
+    const mix = curriculum.mixAt(this.position);
+    this.mix = mix;
+    data.setMix?.(mix, (steps) => curriculum.mixAt(this.positionAhead(steps)));
+    const phase = curriculum.phaseAt(this.position);
     if (phase === this.phase) return;
     this.phase = phase;
-    this.options.data.setPhase(phase);
-    for (const callback of this.options.callbacks ?? []) await callback.phaseStarted?.(this.current, phase);
+    for (const callback of callbacks) await callback.phaseStarted?.(this.current, phase);
   }
 
   private async trainStep(): Promise<StepResult> {
@@ -138,29 +162,23 @@ export class Trainer {
     if (!Number.isFinite(pass.lossNats) || !Number.isFinite(gradNorm))
       this.failNotFinite(pass.lossNats, gradNorm);
     const gradScale = clipScale(gradNorm, config.gradClip);
-    this.phaseOfStep('optimizer', () => optimizer.update(kernels, { rate, step: this.step + 1, gradScale }));
+    const update = { rate, step: this.step + 1, gradScale };
+    await this.phaseInParts('optimizer', optimizer.updateInParts(kernels, update));
     kernels.tracer?.leave();
     const seconds = clock() - started;
     this.step++;
     this.tokens += pass.tokens;
     this.trainingSeconds += seconds;
-    const bytes = pass.tokens * (this.options.bytesPerToken?.(this.phase) ?? 0);
+    const bytes = pass.tokens * (this.options.bytesPerToken?.(this.mix) ?? 0);
     return { ...pass, bytes, gradNorm, learningRate: config.optimizer.learningRate * rate, seconds };
   }
 
-  /**
-   * Forward and backward of all microbatches of one step; leaves the step's gradients in the parameters. Gives way to
-   * the event loop after each, so that a signal is heard.
-   */
+  /** Forward and backward of all microbatches of one step; leaves the step's gradients in the parameters. */
   private async accumulateGradients() {
-    const { model, data, config, clock } = this.options;
+    const { model, config } = this.options;
     const { batchSequences, sequenceLength, microbatchSequences = batchSequences } = config;
     const parts = batchSequences / microbatchSequences;
-    const started = clock();
-    const batches = this.phaseOfStep('data', () =>
-      Array.from({ length: parts }, () => data.nextBatch(microbatchSequences, sequenceLength)),
-    );
-    const loaderSeconds = clock() - started;
+    const { batches, loaderSeconds } = await this.takeBatches(parts, microbatchSequences);
     const counted = batches.reduce((sum, batch) => sum + countTargets(batch.targets), 0);
     assert(counted > 0, 'a step without a single target');
     model.store.clearGradients();
@@ -169,19 +187,46 @@ export class Trainer {
     let expertCounts: Int32Array[] = [];
     for (const batch of batches) {
       const scales = { normalizer: counted, balanceScale: 1 / parts };
-      const output = this.phaseOfStep('forward', () => model.forward(this.tape, batch, scales));
-      this.phaseOfStep('backward', () => this.tape.backward(output.loss));
+      const output = await this.phaseInParts('forward', model.forwardInParts(this.tape, batch, scales));
+      await this.phaseInParts('backward', this.tape.backwardInParts(output.loss));
       lossNats += output.loss.data[0]!;
       balanceLoss += output.balanceLoss / parts;
       expertCounts = sumCounts(expertCounts, output.expertCounts);
       this.tape.reset();
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.turns.turn();
     }
-    return { lossNats, balanceLoss, expertCounts, loaderSeconds, tokens: batchSequences * sequenceLength };
+    const paddingRows = batches.reduce((sum, batch) => sum + (batch.paddingRows ?? 0), 0);
+    const tokens = batchSequences * sequenceLength;
+    return { lossNats, balanceLoss, expertCounts, loaderSeconds, tokens, paddingRows };
+  }
+
+  /** The microbatches of a step, and how long it waited for them. */
+  private async takeBatches(parts: number, numSequences: number) {
+    const { model, data, config, clock } = this.options;
+    const { tracer } = model.kernels;
+    const started = clock();
+    tracer?.enter('phase', 'data');
+    const batches: TrainingRows[] = [];
+    for (let part = 0; part < parts; part++) {
+      batches.push(await data.nextBatch(numSequences, config.sequenceLength));
+    }
+    tracer?.leave();
+    return { batches, loaderSeconds: clock() - started };
   }
 
   private phaseOfStep<T>(name: string, work: () => T): T {
     return withinSpan(this.options.model.kernels.tracer, 'phase', name, work);
+  }
+
+  /** As {@link phaseOfStep}; turns of the event loop count to the phase. */
+  private async phaseInParts<T>(name: string, work: Parts<T>): Promise<T> {
+    const { tracer } = this.options.model.kernels;
+    tracer?.enter('phase', name);
+    try {
+      return await this.turns.run(work);
+    } finally {
+      tracer?.leave();
+    }
   }
 
   /** Half a step's share of the run, so that the schedule is sampled in the middle of a step and never at 0. */
@@ -213,17 +258,6 @@ function diverged(problem: string, step: number): DabarexError {
       'warm-up and train again.',
     { step },
   );
-}
-
-/** Which phase of the curriculum `progress` lies in. */
-export function phaseAt(config: TrainConfig, progress: number): number {
-  let end = 0;
-  const phases = config.phases ?? [];
-  for (let i = 0; i < phases.length; i++) {
-    end += phases[i]!.fraction;
-    if (progress < end - 1e-9) return i;
-  }
-  return Math.max(0, phases.length - 1);
 }
 
 function countTargets(targets: Int32Array): number {

@@ -80,9 +80,6 @@ describe('a recipe', () => {
   });
 
   it.each([
-    ['a phase that names no domain', { phases: [{ fraction: 1, weights: { prosa: 1 } }] }, /prosa.*prose/],
-    ['a phase without any weight', { phases: [{ fraction: 1, weights: { prose: 0 } }] }, /train\.phases\.0/],
-    ['phases that do not sum to 1', { phases: [{ fraction: 0.5, weights: { prose: 1 } }] }, /sum to 1/],
     ['sequences longer than the context', { sequenceLength: 128 }, /train\.sequenceLength.*64/],
     ['no duration', { duration: '0step' }, /train\.duration/],
     ['a duration that is a share of itself', { duration: '1dur' }, /train\.duration/],
@@ -90,6 +87,35 @@ describe('a recipe', () => {
   ])('with %s is refused before any work', async (_, train, problem) => {
     expectError(await up('c', { train }), 'config_invalid', problem);
     expect(existsSync(place.run('c'))).toBe(false);
+  });
+
+  it.each([
+    [
+      'that names no domain',
+      [{ duration: 'rest', weights: { prosa: 1 } }],
+      /data\.curriculum\.0\.weights\.prosa.*prose/,
+    ],
+    [
+      'without any weight',
+      [{ duration: 'rest', weights: { prose: 0 } }],
+      /data\.curriculum\.0\.weights.*not be 0/,
+    ],
+    [
+      'that is longer than the run',
+      [
+        { duration: '0.7dur', weights: { prose: 1 } },
+        { duration: '13step', weights: { prose: 1 } },
+      ],
+      /data\.curriculum.*41step together, the run 40step/,
+    ],
+  ])('with a curriculum %s is refused before any work', async (_, curriculum, problem) => {
+    expectError(await up('c', { data: { curriculum } }), 'config_invalid', problem);
+    expect(existsSync(place.run('c'))).toBe(false);
+  });
+
+  it('with the curriculum where it once stood is told where it stands now', async () => {
+    const train = { phases: [{ fraction: 1, weights: { prose: 1 } }] };
+    expectError(await up('c', { train }), 'config_unknown_key', /"train\.phases".*"data\.curriculum"/);
   });
 
   it('with a prompt too long for the context is refused before training', async () => {

@@ -90,7 +90,7 @@ describe('eval', () => {
     expect(prose.bits_per_byte).toBeGreaterThan(0);
   });
 
-  it('trains the tokenizer on the mix of the phases', () => {
+  it('trains the tokenizer on the mix of the curriculum', () => {
     const manifests = (readdirSync(place.dataDir, { recursive: true }) as string[])
       .filter((path) => path.startsWith('tokenizers') && path.endsWith('manifest.json'))
       .map((path) => JSON.parse(readFileSync(join(place.dataDir, path), 'utf8')));

@@ -67,6 +67,11 @@ export class Workplace {
     return `${name}.yaml`;
   }
 
+  /** Writes a file into the folder. */
+  write(name: string, content: Uint8Array | string): void {
+    writeFileSync(join(this.dir, name), content);
+  }
+
   /** A path in runs/NAME. */
   run(name: string, ...path: string[]): string {
     return join(this.dir, 'runs', name, ...path);
@@ -159,6 +164,9 @@ data:
   domains:
     prose: { sources: [{ url: "file:prose.txt" }] }
     notes: { sources: [{ url: "file:notes.txt" }] }
+  curriculum:
+    - { duration: 0.5dur, weights: { prose: 0.8, notes: 0.2 } }
+    - { duration: rest, weights: { prose: 0.2, notes: 0.8 } }
 tokenizer: { kind: bpe, vocabSize: 300 }
 model:
   dModel: 32
@@ -172,9 +180,6 @@ train:
   sequenceLength: 32
   batchSequences: 4
   microbatchSequences: 2
-  phases:
-    - { fraction: 0.5, weights: { prose: 0.8, notes: 0.2 } }
-    - { fraction: 0.5, weights: { prose: 0.2, notes: 0.8 } }
   logInterval: 2step
   evalInterval: 10step
   evalTokens: 512

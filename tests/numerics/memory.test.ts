@@ -123,7 +123,6 @@ function expectSteady(before: Memory, after: Memory): void {
 function randomData() {
   const rng = new Rng(4);
   return {
-    setPhase: () => undefined,
     nextBatch(numSequences: number) {
       const rows = Int32Array.from({ length: numSequences * LENGTH }, (_, r) => r);
       return {

@@ -1,6 +1,7 @@
 /** What a run does when its end in order goes wrong, when the end falls into an evaluation, and when another makes its data. */
 import { existsSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type RecipeChange, TIMED, Workplace } from '../e2e/tiny-run.ts';
 
@@ -23,6 +24,41 @@ const lastStep = (place: Workplace) =>
 const long = {
   train: { duration: '100000step', checkpointInterval: '100000step', evalInterval: '100000step' },
 };
+
+describe('a run interrupted within a step of seconds', () => {
+  // Some 230 GFLOP in a single microbatch: no processor has done them by the time the second signal counts.
+  const change = {
+    model: { dModel: 512, numLayers: 4, ffn: { hidden: 1024, numExperts: 1, topK: 1 } },
+    train: {
+      ...long.train,
+      batchSequences: 64,
+      sequenceLength: 64,
+      microbatchSequences: undefined,
+      precision: 'f32',
+      logInterval: '1step',
+    },
+  };
+
+  it(
+    'says at once that it will stop after the step, and a second signal ends it there and then',
+    async () => {
+      const place = open();
+      const command = start(place, change);
+      await command.until(() => lastStep(place) === 1);
+      command.child.kill('SIGINT');
+      await command.until(() => command.stderr.includes('Stopping after this step'));
+      expect(lastStep(place)).toBe(1);
+      // Sooner it would count as an echo of the first.
+      await sleep(1050);
+      const { code, stderr } = await command.kill('SIGINT');
+      expect(code).toBe(130);
+      expect(stderr).not.toContain('Interrupted.');
+      expect(lastStep(place)).toBe(1);
+      expect(existsSync(place.run('tiny', 'checkpoints'))).toBe(false);
+    },
+    4 * MINUTES,
+  );
+});
 
 describe('a run that cannot write', () => {
   it(

@@ -3,22 +3,13 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Rng } from '../../src/base/index.ts';
-import { type RecipeChange, type RunningCommand, TIMED, Workplace } from '../e2e/tiny-run.ts';
+import { type RecipeChange, type RunningCommand, Workplace } from '../e2e/tiny-run.ts';
+import { expectSame, lastStep, type Traces, tracesOf } from './traces.ts';
 
 const STEPS = 40;
 
 // Several whole runs a test, beside whatever else the machine does.
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
-
-/** All that a finished run leaves and no clock has a say in. */
-interface Traces {
-  readonly metrics: Record<string, unknown>[];
-  readonly weights: Buffer;
-  readonly optimizer: Buffer;
-  readonly data: unknown;
-  readonly evaluation: unknown;
-  readonly lastSample: unknown;
-}
 
 const places: Workplace[] = [];
 const open = () => {
@@ -185,41 +176,9 @@ async function interruptAt(place: Workplace, command: RunningCommand, step: numb
   return command.kill('SIGINT');
 }
 
-function tracesOf(place: Workplace): Traces {
-  const checkpoint = place.latest('tiny');
-  const json = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
-  const samples = place.lines('tiny', 'events').filter((each) => each.type === 'sample');
-  return {
-    metrics: place
-      .lines('tiny', 'metrics')
-      .map((line) => Object.fromEntries(Object.entries(line).filter(([key]) => !TIMED.includes(key)))),
-    weights: readFileSync(join(checkpoint, 'model.safetensors')),
-    optimizer: readFileSync(join(checkpoint, 'training', 'optimizer.safetensors')),
-    data: json(join(checkpoint, 'training', 'state.json')).data,
-    evaluation: json(place.run('tiny', 'evaluation.json')),
-    lastSample: samples.at(-1)!.text,
-  };
-}
-
-function expectSame(found: Traces, wanted: Traces): void {
-  const { weights, optimizer, ...rest } = found;
-  expect(rest).toEqual({
-    metrics: wanted.metrics,
-    data: wanted.data,
-    evaluation: wanted.evaluation,
-    lastSample: wanted.lastSample,
-  });
-  expect(weights.equals(wanted.weights)).toBe(true);
-  expect(optimizer.equals(wanted.optimizer)).toBe(true);
-}
-
 function expectNoStepTwice(place: Workplace): void {
   const steps = place.lines('tiny', 'metrics').filter((each) => each.loss_train_nats !== undefined);
   expect(steps.map((each) => each.step)).toEqual(steps.map((_, i) => 2 * i + 2));
-}
-
-function lastStep(place: Workplace): number {
-  return Math.max(0, ...place.lines('tiny', 'metrics').map((each) => each.step as number));
 }
 
 function newestStep(place: Workplace): number {

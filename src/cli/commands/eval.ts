@@ -12,8 +12,8 @@ import { examples } from '../help.ts';
 import { createProgressDisplay } from '../progress.ts';
 import { recipeSchema } from '../recipe.ts';
 import { positive, weightsOption } from '../sampling.ts';
-import { makeTokenData, requireTokenizerOf } from '../stages/data.ts';
-import { type Evaluation, evaluateDomains, evaluationTable } from '../stages/evaluation.ts';
+import { makeTokenData } from '../stages/data.ts';
+import { type Evaluation, evaluateDomains, evaluationTable, packingWindowOf } from '../stages/evaluation.ts';
 
 interface EvalOptions {
   readonly tokens?: number;
@@ -61,11 +61,12 @@ async function evaluate(name: string, options: EvalOptions, context: CliContext)
         log: progress.log,
         reusableStage: (_, work) => work(() => undefined),
       },
-      { baseDir: baseDirOf(path, context), onTokenizer: (file) => requireTokenizerOf(dir, file) },
+      { baseDir: baseDirOf(path, context), checkpoint: dir },
     );
     const { model } = loadModelFolder(dir, { threads, precision: 'auto', weights: options.weights });
     domains = await evaluateDomains(model, data, {
-      sequenceLength: data.manifest.sampleTokens - 1,
+      sequenceLength: data.sequenceLength,
+      packingWindow: packingWindowOf(recipe),
       maxTokens: options.tokens,
       compareWithXz: true,
       signal: context.interrupted,

@@ -10,6 +10,7 @@ import {
   type Share,
 } from '../../prepare/index.ts';
 import type { CliContext } from '../context.ts';
+import { corpusConfigOf } from '../data-config.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { examples } from '../help.ts';
 import { formatBytes, formatCount, formatTable } from '../output.ts';
@@ -82,7 +83,7 @@ async function prepare(
   context: CliContext,
 ): Promise<void> {
   const recipe = loadRecipe(path, options.set, context.cwd);
-  const config = requirePart(recipe, 'data');
+  const config = corpusConfigOf(requirePart(recipe, 'data'));
   const progress = createProgressDisplay(context.stderr, context.now);
   let corpus: PreparedCorpus;
   try {
@@ -95,6 +96,7 @@ async function prepare(
       npm: context.npm,
       threads: options.threads ?? context.threads,
       share,
+      store: context.storage,
       signal: context.interrupted,
       onProgress: progress.onProgress,
       warn: progress.log,

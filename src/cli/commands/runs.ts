@@ -1,10 +1,11 @@
-/** `dabarex runs`: the runs of this folder, the one touched last first; `dabarex runs rm`: away with one. */
+/** `dabarex runs`: the runs of this folder, the one touched last first; `runs rm`: away with one; `runs mix`: its mix of data. */
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { findRun, listRuns, type RunSummary, readStatus, removeRun } from '../../runs/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
 import { formatBytes, formatCount, formatTable } from '../output.ts';
+import { mixCommand } from './runs-mix.ts';
 
 interface RunsOptions {
   readonly runsDir: string;
@@ -15,10 +16,10 @@ interface RemoveOptions extends RunsOptions {
   readonly yes?: boolean;
 }
 
-/** @returns `runs` with its two subcommands; without a word of them it lists */
+/** @returns `runs` with its subcommands; without a word of them it lists */
 export function runsCommand(context: CliContext): Command {
   return new Command('runs')
-    .description('list the runs, or remove one')
+    .description('list the runs, change the mix of one at work, or remove one')
     .addHelpText(
       'after',
       examples([
@@ -28,6 +29,7 @@ export function runsCommand(context: CliContext): Command {
       ]),
     )
     .addCommand(listCommand(context), { isDefault: true })
+    .addCommand(mixCommand(context))
     .addCommand(removeCommand(context));
 }
 

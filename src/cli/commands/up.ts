@@ -77,6 +77,7 @@ async function makeModel(session: RunSession, { json }: UpOptions): Promise<void
   if (json) {
     session.run.onEvent((event) => {
       if (event.type === 'stage_completed') context.printJson(event);
+      if (event.type === 'run_completed') context.printJson({ ...event, run: session.run.path });
     });
   }
   const data = await prepareTokenData(session);
@@ -84,7 +85,6 @@ async function makeModel(session: RunSession, { json }: UpOptions): Promise<void
   if (!results) return;
   if (json) {
     context.printJson({ type: 'evaluation', domains: results });
-    context.printJson({ type: 'run_completed', run: session.run.path });
     return;
   }
   session.log('');
@@ -131,14 +131,30 @@ async function serve(
   const plain = JSON.parse(JSON.stringify(recipe));
   const run = RunDirectory.open({ runsDir, name, recipe: plain, now });
   const started = now();
+  const recordEnd = () =>
+    run.appendEvent({ type: 'stage_completed', stage: 'serve', seconds: (now() - started) / 1000 });
   try {
     run.appendEvent({ type: 'stage_started', stage: 'serve' });
     const { url } = front;
     const text = `Serving ${name}: ${url} (page), ${url}/v1 (OpenAI’s API). Ctrl-C ends.`;
     tell(options, context, { type: 'serving', url, model: name, dir }, text);
-    await front.untilInterrupted();
+    await recordedAfter(front.untilInterrupted(), recordEnd);
   } finally {
-    run.appendEvent({ type: 'stage_completed', stage: 'serve', seconds: (now() - started) / 1000 });
     run.close();
   }
+}
+
+/** Waits for `work` and records its end; where both fail, the error of `work` is the one told. */
+async function recordedAfter(work: Promise<void>, recordEnd: () => void): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    try {
+      recordEnd();
+    } catch {
+      // The first failure is told.
+    }
+    throw error;
+  }
+  recordEnd();
 }

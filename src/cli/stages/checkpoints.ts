@@ -17,35 +17,37 @@ import {
 } from '../../checkpoint/index.ts';
 import { readWeights, saveModelFolder, type Transformer } from '../../model/index.ts';
 import type { Optimizer } from '../../optim/index.ts';
-import type { StreamingDataset, StreamingState } from '../../stream/index.ts';
+import { type StreamingState, streamingStateSchema } from '../../stream/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
-import type { Position, StepResult, TrainingState } from '../../train/index.ts';
+import type { Mix, Position, StepResult, TrainingState } from '../../train/index.ts';
+
+/** Of the data, a checkpoint needs where it stands. */
+export interface DataPosition {
+  state(): StreamingState;
+  restore(state: StreamingState): void;
+}
 
 /** Everything that training changes. */
 export interface TrainingParts {
   readonly model: Transformer;
   readonly optimizer: Optimizer;
-  readonly data: StreamingDataset;
+  readonly data: DataPosition;
   readonly tokenizer: Tokenizer;
   /** stands for the documents and the tokenizer behind `data` */
   readonly dataKey: string;
 }
 
 const finite = z.number();
-const count = z.number().int().nonnegative();
 
 const stateSchema = z.strictObject({
   step: z.number().int().nonnegative(),
   tokens: z.number().nonnegative(),
   trainingSeconds: z.number().nonnegative(),
   progress: z.number().min(0).max(1),
-  data: z.strictObject({
-    seed: z.number(),
-    phase: count,
-    streams: z.record(z.string(), z.strictObject({ numSamples: count, drawn: count, drawnInPhase: count })),
-  }),
+  data: streamingStateSchema,
   dataKey: z.string(),
   evaluationDue: z.boolean().default(false),
+  changedMix: z.record(z.string(), z.number()).nullable().default(null),
   unlogged: z.array(
     z.strictObject({
       lossNats: finite,
@@ -53,6 +55,7 @@ const stateSchema = z.strictObject({
       gradNorm: finite,
       learningRate: finite,
       tokens: finite,
+      paddingRows: finite.optional(),
       bytes: finite.nonnegative().default(0),
       seconds: finite,
       loaderSeconds: finite,
@@ -70,10 +73,13 @@ export interface ResumePoint extends Position {
   readonly unlogged: readonly StepResult[];
   /** an evaluation of this step was interrupted and has left nothing */
   readonly evaluationDue: boolean;
+  /** what holds in place of the curriculum; null: nothing */
+  readonly changedMix: Mix | null;
 }
 
 /** What {@link saveTraining} saves besides the parts. */
-export type SavedState = Pick<TrainingState, 'position' | 'unlogged'> & Pick<ResumePoint, 'evaluationDue'>;
+export type SavedState = Pick<TrainingState, 'position' | 'unlogged'> &
+  Pick<ResumePoint, 'evaluationDue' | 'changedMix'>;
 
 /** Saves a checkpoint, then removes old ones. @returns its folder @throws disk_full and what else fileError knows */
 export function saveTraining(
@@ -95,7 +101,7 @@ export function saveTraining(
 function writeTraining(
   folder: string,
   { model, optimizer, data, tokenizer, dataKey }: TrainingParts,
-  { position, unlogged, evaluationDue }: SavedState,
+  { position, unlogged, evaluationDue, changedMix }: SavedState,
 ): ReturnType<typeof saveModelFolder> {
   const checksums = saveModelFolder(folder, model, tokenizer);
   const training = join(folder, 'training');
@@ -111,8 +117,8 @@ function writeTraining(
     arrays,
   );
   const steps = unlogged.map((each) => ({ ...each, expertCounts: each.expertCounts.map((n) => [...n]) }));
-  const due = evaluationDue ? { evaluationDue } : {};
-  const state = { ...position, data: data.state(), dataKey, ...due, unlogged: steps };
+  const rare = { ...(evaluationDue && { evaluationDue }), ...(changedMix && { changedMix }) };
+  const state = { ...position, data: data.state(), dataKey, ...rare, unlogged: steps };
   writeFileAtomic(join(training, 'state.json'), `${JSON.stringify(state)}\n`);
   return checksums;
 }
@@ -144,6 +150,11 @@ function readState(dir: string, path: string): z.infer<typeof stateSchema> {
       { cause },
     );
   }
+}
+
+/** Which data a checkpoint was trained on. @throws checkpoint_incomplete */
+export function dataKeyOf(dir: string): string {
+  return readState(dir, join(dir, 'training', 'state.json')).dataKey;
 }
 
 /** Fills model, optimizer and data from a checkpoint. @throws checkpoint_corrupt, checkpoint_mismatch, safetensors_invalid */

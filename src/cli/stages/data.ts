@@ -1,30 +1,49 @@
 /** The stages before training: clean documents, the tokenizer, token shards. Each is reused when it is there already. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type OnProgress, writeFileAtomic } from '../../base/index.ts';
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { assert, type OnProgress, writeFileAtomic } from '../../base/index.ts';
 import { latestCheckpoint } from '../../checkpoint/index.ts';
 import {
   prepareCorpus,
-  type ShardsManifest,
   type TrainedTokenizer,
   tokenizeCorpus,
   trainCorpusTokenizer,
 } from '../../prepare/index.ts';
 import { RUN_FILES, type RunData, type Stage } from '../../runs/index.ts';
-import type { Tokenizer } from '../../tokenizer/index.ts';
-import type { TrainConfig } from '../../train/index.ts';
+import { loadTokenizer, type Tokenizer } from '../../tokenizer/index.ts';
+import { Curriculum, type Mix } from '../../train/index.ts';
 import type { CliContext } from '../context.ts';
+import { corpusConfigOf } from '../data-config.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { type Recipe, requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
-import { otherDataError } from './checkpoints.ts';
+import { dataKeyOf, otherDataError } from './checkpoints.ts';
+import { openShards, remoteOptionsOf } from './given-shards.ts';
 
 export interface TokenData {
-  readonly documentsDir: string;
-  /** `train/DOMAIN` and `heldout/DOMAIN` are MDS data sets */
-  readonly shardsDir: string;
+  /** absent where the recipe gives token shards */
+  readonly documentsDir?: string;
   readonly tokenizer: Tokenizer;
-  readonly manifest: ShardsManifest;
+  /** stands for all that training draws from: equal keys, equal batches */
+  readonly key: string;
+  /** what was prepared for it; absent where the recipe gives token shards */
+  readonly origin?: RunData;
+  /** rows of a sequence */
+  readonly sequenceLength: number;
+  readonly domains: Readonly<Record<string, DomainData>>;
+}
+
+export interface DomainData {
+  readonly samples: number;
+  /** of text, that a training token stands for on average; 0 where that is not known */
+  readonly bytesPerToken: number;
+  /** an MDS data set: a folder, or the URL of one in a store */
+  readonly train: string;
+  /** a local folder; absent where nothing of the domain is held out */
+  readonly heldout?: string;
+  readonly heldoutSamples: number;
 }
 
 /** Who prepares data: a run, or a command that only needs the data. */
@@ -45,27 +64,36 @@ export interface TokenDataOptions {
   readonly onlyFinished?: boolean;
   /** told of the tokenizer's file before the text is encoded with it */
   readonly onTokenizer?: (path: string) => void;
+  /** a checkpoint that the data must be that of: its tokenizer is taken */
+  readonly checkpoint?: string;
 }
 
-/** The data of a run, whose directory gets the tokenizer. @throws checkpoint_mismatch as {@link keepTokenizer} */
+/**
+ * The data of a run, whose directory gets the tokenizer and what the data is of. A run that has a checkpoint keeps its
+ * tokenizer: it was learned in the proportions of the curriculum, of which phases to come may have changed since.
+ * @throws checkpoint_mismatch as {@link makeTokenData}
+ */
 export async function prepareTokenData(session: RunSession): Promise<TokenData> {
-  const data = await makeTokenData(session, { onTokenizer: (path) => keepTokenizer(session.run.path, path) });
-  const { key, corpusKey, tokenizerSha256 } = data.manifest;
-  const record: RunData = {
-    documents_key: corpusKey,
-    shards_key: key,
-    tokenizer_sha256: tokenizerSha256,
-  };
-  writeFileAtomic(join(session.run.path, RUN_FILES.data), `${JSON.stringify(record, null, 2)}\n`);
+  const { path } = session.run;
+  const onTokenizer = (file: string) => writeFileAtomic(join(path, 'tokenizer.json'), readFileSync(file));
+  const data = await makeTokenData(session, { onTokenizer, checkpoint: latestCheckpoint(path)?.dir });
+  if (data.origin) writeFileAtomic(join(path, RUN_FILES.data), `${JSON.stringify(data.origin, null, 2)}\n`);
   return data;
 }
 
-/** Documents, tokenizer and shards of a recipe, from the cache or made into it. */
+/**
+ * Documents, tokenizer and shards of a recipe, from the cache or made into it.
+ * @throws checkpoint_mismatch where they are not those that `options.checkpoint` was trained on
+ */
 export async function makeTokenData(caller: DataCaller, options: TokenDataOptions = {}): Promise<TokenData> {
   const { recipe, context, threads } = caller;
   const { sequenceLength } = requirePart(recipe, 'train');
+  if (requirePart(recipe, 'data').shards) return openGivenShards(caller, options);
   const documentsDir = await makeDocuments(caller, options);
-  const { tokenizer, path } = await makeTokenizer(caller, documentsDir, options);
+  const { checkpoint } = options;
+  const { tokenizer, path } = checkpoint
+    ? tokenizerOf(checkpoint)
+    : await makeTokenizer(caller, documentsDir, options);
   context.interrupted.throwIfAborted();
   options.onTokenizer?.(path);
   const { shardsDir, manifest } = await caller.reusableStage('shards', (onBegin) =>
@@ -77,22 +105,61 @@ export async function makeTokenData(caller: DataCaller, options: TokenDataOption
       outDir: join(dataDirOf(context), 'shards'),
       threads,
       onBegin,
+      onKey: (key) => {
+        if (checkpoint && key !== dataKeyOf(checkpoint)) throw otherDataError(checkpoint);
+      },
     }),
   );
-  return { documentsDir, tokenizer, shardsDir, manifest };
+  const domains = Object.entries(manifest.domains).map(([name, { train, heldout }]): [string, DomainData] => [
+    name,
+    {
+      samples: train.samples,
+      bytesPerToken: train.bytesPerToken,
+      train: join(shardsDir, 'train', name),
+      heldout: join(shardsDir, 'heldout', name),
+      heldoutSamples: heldout.samples,
+    },
+  ]);
+  const { key, corpusKey, tokenizerSha256 } = manifest;
+  const origin = { documents_key: corpusKey, shards_key: key, tokenizer_sha256: tokenizerSha256 };
+  return { documentsDir, tokenizer, key, origin, sequenceLength, domains: Object.fromEntries(domains) };
+}
+
+/** Token shards of elsewhere: their indexes, and those held out as local folders. */
+async function openGivenShards(caller: DataCaller, options: TokenDataOptions): Promise<TokenData> {
+  const { recipe, context } = caller;
+  const { sequenceLength } = requirePart(recipe, 'train');
+  const { shards, stream } = requirePart(recipe, 'data');
+  const { checkpoint, baseDir = context.cwd } = options;
+  const { tokenizer, path } = checkpoint ? tokenizerOf(checkpoint) : givenTokenizer(recipe, baseDir);
+  options.onTokenizer?.(path);
+  const remote = remoteOptionsOf(context, stream);
+  const tokenizerSha256 = createHash('sha256').update(readFileSync(path)).digest('hex');
+  const { domains, key } = await openShards(shards!, { baseDir, remote, tokenizerSha256, sequenceLength });
+  if (checkpoint && key !== dataKeyOf(checkpoint)) throw otherDataError(checkpoint);
+  return { tokenizer, key, sequenceLength, domains };
+}
+
+/** The tokenizer that a recipe names by its path. */
+function givenTokenizer(recipe: Recipe, baseDir: string): Pick<TrainedTokenizer, 'tokenizer' | 'path'> {
+  const config = requirePart(recipe, 'tokenizer');
+  assert(config.kind === 'file', 'shards have a tokenizer of their own');
+  const path = resolve(baseDir, config.path);
+  return { tokenizer: loadTokenizer(path), path };
 }
 
 /** The folder of a recipe's clean documents. */
 async function makeDocuments(caller: DataCaller, options: TokenDataOptions): Promise<string> {
   const { recipe, context } = caller;
   const { documentsDir } = await caller.reusableStage('prepare', (onBegin) =>
-    prepareCorpus(requirePart(recipe, 'data'), {
+    prepareCorpus(corpusConfigOf(requirePart(recipe, 'data')), {
       ...stageOptions(caller, options),
       dir: dataDirOf(context),
       cacheDir: sourcesDirOf(context),
       baseDir: options.baseDir ?? context.cwd,
       npm: context.npm,
       threads: caller.threads,
+      store: context.storage,
       onBegin,
     }),
   );
@@ -100,21 +167,29 @@ async function makeDocuments(caller: DataCaller, options: TokenDataOptions): Pro
 }
 
 /** The tokenizer of documents, trained on them in the proportions of the mix that the model will be trained on. */
-function makeTokenizer(caller: DataCaller, documentsDir: string, options: TokenDataOptions) {
+function makeTokenizer(
+  caller: DataCaller,
+  documentsDir: string,
+  options: TokenDataOptions,
+): Promise<Pick<TrainedTokenizer, 'tokenizer' | 'path'>> {
   const { recipe, context } = caller;
+  const config = requirePart(recipe, 'tokenizer');
+  if (config.kind === 'file') {
+    return Promise.resolve(givenTokenizer(recipe, options.baseDir ?? context.cwd));
+  }
   return caller.reusableStage('tokenizer', (onBegin) =>
-    trainCorpusTokenizer(requirePart(recipe, 'tokenizer'), {
+    trainCorpusTokenizer(config, {
       ...stageOptions(caller, options),
       documentsDir,
       outDir: join(dataDirOf(context), 'tokenizers'),
-      weights: recipe.train && mixOf(recipe.train),
+      weights: mixOf(recipe),
       onBegin,
     }),
   );
 }
 
 /** The tokenizer of a recipe, which may have no `train` part: the domains count by their size then. */
-export async function makeRecipeTokenizer(caller: DataCaller): Promise<TrainedTokenizer> {
+export async function makeRecipeTokenizer(caller: DataCaller): Promise<Pick<TrainedTokenizer, 'tokenizer'>> {
   return makeTokenizer(caller, await makeDocuments(caller, {}), {});
 }
 
@@ -124,47 +199,34 @@ function stageOptions(caller: DataCaller, { onlyFinished }: TokenDataOptions) {
   return { byKey: true, onlyFinished, signal: context.interrupted, onProgress, warn };
 }
 
-/** The shares of the domains over a whole run, which sum to 1; undefined without phases: domains count by their size. */
-export function mixOf({ phases }: Pick<TrainConfig, 'phases'>): Record<string, number> | undefined {
-  if (!phases) return undefined;
-  const mix: Record<string, number> = {};
-  for (const { fraction, weights } of phases) {
-    const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
-    for (const [name, weight] of Object.entries(weights)) {
-      mix[name] = (mix[name] ?? 0) + (fraction * weight) / total;
-    }
-  }
-  return mix;
+/** The shares of the domains over a whole run, which sum to 1; undefined without a curriculum: domains count by their size. */
+export function mixOf({ data, train }: Pick<Recipe, 'data' | 'train'>): Mix | undefined {
+  return data?.curriculum && train && new Curriculum(data.curriculum, train).meanMix();
 }
 
-/**
- * Puts the tokenizer into the run directory.
- * @throws checkpoint_mismatch where the run has checkpoints made with another, because its sources have changed
- */
-function keepTokenizer(runDir: string, path: string): void {
-  const target = join(runDir, 'tokenizer.json');
-  const bytes = readFileSync(path);
-  if (existsSync(target) && readFileSync(target).equals(bytes)) return;
-  const checkpoint = latestCheckpoint(runDir);
-  if (checkpoint) requireTokenizerOf(checkpoint.dir, path);
-  writeFileAtomic(target, bytes);
+/** domain -> where its training samples are */
+export function trainStreamsOf(data: TokenData): Record<string, string> {
+  return Object.fromEntries(Object.entries(data.domains).map(([name, { train }]) => [name, train]));
 }
 
-/** @throws checkpoint_mismatch where the model in `dir` was not made with the tokenizer at `path` */
-export function requireTokenizerOf(dir: string, path: string): void {
-  if (!readFileSync(join(dir, 'tokenizer.json')).equals(readFileSync(path))) throw otherDataError(dir);
+/** domain -> training samples */
+export function samplesOf(data: TokenData): Record<string, number> {
+  return Object.fromEntries(Object.entries(data.domains).map(([name, { samples }]) => [name, samples]));
 }
 
-/** Bytes of text a training token stands for in a phase: domains by their weights in it, or by size without phases. */
-export function bytesPerTokenOf(data: TokenData, { phases }: TrainConfig, phase: number): number {
-  const domains = Object.entries(data.manifest.domains);
-  const weightOf = (name: string, tokens: number) => (phases ? (phases[phase]?.weights[name] ?? 0) : tokens);
+function tokenizerOf(checkpoint: string): Pick<TrainedTokenizer, 'tokenizer' | 'path'> {
+  const path = join(checkpoint, 'tokenizer.json');
+  return { tokenizer: loadTokenizer(path), path };
+}
+
+/** Bytes of text a training token stands for in a mix; 0 where that is not known. */
+export function bytesPerTokenOf(data: TokenData, mix: Mix = samplesOf(data)): number {
   let total = 0;
   let bytes = 0;
-  for (const [name, { train: split }] of domains) {
-    const weight = weightOf(name, split.tokens);
+  for (const [name, { bytesPerToken }] of Object.entries(data.domains)) {
+    const weight = mix[name] ?? 0;
     total += weight;
-    bytes += weight * split.bytesPerToken;
+    bytes += weight * bytesPerToken;
   }
   return bytes / total;
 }

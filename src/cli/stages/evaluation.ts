@@ -9,7 +9,7 @@ import type { DomainEvaluation } from '../../runs/index.ts';
 import { type Batch, evaluationBatches } from '../../stream/index.ts';
 import type { Tokenizer, TokenizerConfig } from '../../tokenizer/index.ts';
 import { formatTable } from '../output.ts';
-import { requirePart } from '../recipe.ts';
+import { type Recipe, requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { findResumePoint } from './checkpoints.ts';
 import type { TokenData } from './data.ts';
@@ -37,6 +37,8 @@ export interface EvaluateOptions {
   readonly sequenceLength: number;
   /** of every domain; default: all */
   readonly maxTokens?: number;
+  /** as {@link packingWindowOf} a recipe */
+  readonly packingWindow?: number;
   /** also compress what was evaluated, where `xz` can be run */
   readonly compareWithXz?: boolean;
   readonly onTokens?: (domain: string, tokens: number) => void;
@@ -49,15 +51,18 @@ export async function evaluateDomains(
   data: TokenData,
   options: EvaluateOptions,
 ): Promise<Record<string, DomainEvaluation>> {
-  const { sequenceLength, maxTokens, onTokens, signal } = options;
+  const { sequenceLength, maxTokens, packingWindow, onTokens, signal } = options;
   const { tokenizer } = data;
   const tally = new TextTally(tokenizer);
   const results: Record<string, DomainEvaluation> = {};
-  for (const domain of Object.keys(data.manifest.domains)) {
-    const batches = evaluationBatches(join(data.shardsDir, 'heldout', domain), {
+  for (const [domain, { heldout }] of Object.entries(data.domains)) {
+    if (heldout === undefined) continue;
+    const batches = evaluationBatches(heldout, {
       numSequences: SEQUENCES,
       sequenceLength,
       endOfText: tokenizer.endOfTextId,
+      vocabSize: tokenizer.vocabSize,
+      packingWindow,
     });
     tally.reset();
     const onBatch = (tokens: number) => onTokens?.(domain, tokens);
@@ -116,6 +121,7 @@ async function xzBitsPerByte(
   start: number,
   sizeBytes: number,
 ): Promise<Pick<DomainEvaluation, 'xz_bits_per_byte'>> {
+  if (data.documentsDir === undefined) return {};
   const text = readFileSync(join(data.documentsDir, 'heldout', `${domain}.txt`));
   const evaluated = text.subarray(start, start + sizeBytes);
   const size = await xzSizeBytes(evaluated);
@@ -134,14 +140,15 @@ export async function evaluateRun(
   const stored = readStored(path);
   if (stored?.step === step && stored.maxTokens === limit) return stored.domains;
   const maxTokens = limit ?? Number.POSITIVE_INFINITY;
-  const total = Object.values(data.manifest.domains).reduce(
-    (sum, { heldout }) => sum + Math.min(maxTokens, heldout.samples * (data.manifest.sampleTokens - 1)),
+  const total = Object.values(data.domains).reduce(
+    (sum, { heldoutSamples }) => sum + Math.min(maxTokens, heldoutSamples * data.sequenceLength),
     0,
   );
   const done = new Map<string, number>();
   return session.stage('evaluate', {}, async () => {
     const domains = await evaluateDomains(model, data, {
-      sequenceLength: data.manifest.sampleTokens - 1,
+      sequenceLength: data.sequenceLength,
+      packingWindow: packingWindowOf(session.recipe),
       maxTokens,
       compareWithXz: true,
       signal: session.context.interrupted,
@@ -159,10 +166,15 @@ export async function evaluateRun(
   });
 }
 
+/** Documents that evaluation packs among themselves; undefined where samples are whole sequences. */
+export function packingWindowOf({ data }: Recipe): number | undefined {
+  return data?.stream.packing === 'bestFit' ? data.stream.packingWindow : undefined;
+}
+
 /** The evaluation of a run that is trained and evaluated on this data already, without loading its model. */
 export function finishedEvaluation(session: RunSession, data: TokenData): Evaluation | undefined {
   const resume = findResumePoint(session.run.path);
-  if (!resume || resume.progress < 1 || resume.dataKey !== data.manifest.key) return undefined;
+  if (!resume || resume.progress < 1 || resume.dataKey !== data.key) return undefined;
   const model = completeModelConfig(requirePart(session.recipe, 'model'), data.tokenizer.vocabSize);
   if (!hasShape(resume.dir, model)) return undefined;
   const stored = readStored(join(session.run.path, EVALUATION_FILE));

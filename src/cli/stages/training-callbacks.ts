@@ -2,31 +2,37 @@
 import { codecOf, Engine } from '../../infer/index.ts';
 import { Generator } from '../../model/index.ts';
 import type { RunMetricsBody } from '../../runs/index.ts';
-import type { Callback, Metrics, TrainingState } from '../../train/index.ts';
+import type { Callback, Metrics, TrainConfig, TrainingState } from '../../train/index.ts';
 import { parseDuration } from '../../train/index.ts';
 import { formatShort } from '../output.ts';
 import { requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { saveTraining, type TrainingParts } from './checkpoints.ts';
 import type { TokenData } from './data.ts';
-import { evaluateDomains } from './evaluation.ts';
+import { evaluateDomains, packingWindowOf } from './evaluation.ts';
+import type { RunMix } from './mix.ts';
 
 const SAMPLE_TOKENS = 64;
+
+export interface RunCallbackOptions {
+  readonly session: RunSession;
+  /** without epochs: those are tokens */
+  readonly config: TrainConfig;
+  readonly parts: TrainingParts;
+  readonly data: TokenData;
+  readonly mix: RunMix;
+  /** the checkpoint that training starts from says so */
+  readonly evaluationDue: boolean;
+}
 
 /**
  * The one callback of a run. An evaluation that is interrupted leaves no line of metrics; the checkpoint says that it is due,
  * and the next call makes it first, so that the lines are those of a run that was never interrupted.
- * @param evaluationDue the checkpoint that training starts from says so
  */
-export function runCallbacks(
-  session: RunSession,
-  parts: TrainingParts,
-  data: TokenData,
-  evaluationDue: boolean,
-): Callback {
+export function runCallbacks(options: RunCallbackOptions): Callback {
+  const { session, config, parts, data, mix, evaluationDue } = options;
   const { run, recipe } = session;
-  const config = requirePart(recipe, 'train');
-  const show = progressOf(session);
+  const show = progressOf(session, config);
   let note = '';
   let isDue = evaluationDue;
   const evaluate = async (state: TrainingState) => {
@@ -36,9 +42,10 @@ export function runCallbacks(
     async fitStart(state) {
       if (isDue) await evaluate(state);
     },
+    stepStart: ({ position }) => mix.look(position),
     phaseStarted({ position }, phase) {
-      const weights = config.phases?.[phase]?.weights;
-      if (weights) run.appendEvent({ type: 'phase_started', phase, weights, step: position.step });
+      const { weights, ramp } = recipe.data?.curriculum?.[phase] ?? {};
+      if (weights) run.appendEvent({ type: 'phase_started', phase, weights, ramp, step: position.step });
     },
     stepEnd: (state, { lossNats }) => show(state, note || `loss ${lossNats.toFixed(3)}`),
     logPoint(state, metrics) {
@@ -56,7 +63,9 @@ export function runCallbacks(
       }
     },
     checkpoint(state) {
-      const path = saveTraining(run.path, parts, { ...state, evaluationDue: isDue }, config.keepCheckpoints);
+      const changedMix = mix.schedule.changedMixAt(state.position.step);
+      const saved = { ...state, evaluationDue: isDue, changedMix };
+      const path = saveTraining(run.path, parts, saved, config.keepCheckpoints);
       run.appendEvent({ type: 'checkpoint_saved', step: state.position.step, path });
     },
   };
@@ -71,9 +80,15 @@ async function evaluateHeldOut(
   const { sequenceLength, evalTokens: maxTokens } = requirePart(recipe, 'train');
   const signal = context.interrupted;
   if (signal.aborted) return false;
-  const domains = await evaluateDomains(model, data, { sequenceLength, maxTokens, signal });
+  const domains = await evaluateDomains(model, data, {
+    sequenceLength,
+    maxTokens,
+    packingWindow: packingWindowOf(recipe),
+    signal,
+  });
   if (signal.aborted) return false;
   const results = Object.entries(domains);
+  if (results.length === 0) return true;
   const loss = results.reduce((sum, [, each]) => sum + each.loss_nats, 0) / results.length;
   const bits = Object.fromEntries(
     results.map(([domain, each]) => [`eval_bits_per_byte.${domain}`, each.bits_per_byte]),
@@ -85,8 +100,7 @@ async function evaluateHeldOut(
 }
 
 /** Draws the bar: tokens where the run is measured in tokens or steps, else seconds. */
-function progressOf(session: RunSession): (state: TrainingState, note: string) => void {
-  const config = requirePart(session.recipe, 'train');
+function progressOf(session: RunSession, config: TrainConfig): (state: TrainingState, note: string) => void {
   const { unit, value } = parseDuration(config.duration);
   const tokensPerStep = config.batchSequences * config.sequenceLength;
   const total = unit === 's' ? value : unit === 'step' ? value * tokensPerStep : value;

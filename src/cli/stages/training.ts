@@ -1,5 +1,4 @@
 /** The stage `train` of a run: from its newest checkpoint, or from the start, to the end of its duration. */
-import { join } from 'node:path';
 import { DabarexError } from '../../base/index.ts';
 import {
   completeModelConfig,
@@ -9,17 +8,20 @@ import {
   Transformer,
 } from '../../model/index.ts';
 import { createOptimizer } from '../../optim/index.ts';
-import { StreamingDataset } from '../../stream/index.ts';
+import { BatchLoader } from '../../stream/index.ts';
 import { createKernels, type Kernels, type Precision, resolvePrecision } from '../../tensor/index.ts';
-import { parseDuration, type TrainConfig, Trainer } from '../../train/index.ts';
+import { type Position, parseDuration, type TrainConfig, Trainer, withoutEpochs } from '../../train/index.ts';
 import { formatBytes, formatCount } from '../output.ts';
 import { requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { findResumePoint, type ResumePoint, restoreTraining, type TrainingParts } from './checkpoints.ts';
-import { bytesPerTokenOf, type TokenData } from './data.ts';
+import { bytesPerTokenOf, samplesOf, type TokenData, trainStreamsOf } from './data.ts';
+import { remoteOptionsOf } from './given-shards.ts';
+import { RunMix } from './mix.ts';
 import { runCallbacks } from './training-callbacks.ts';
 
 const PEAK_MS = 150;
+const START: Position = { step: 0, tokens: 0, trainingSeconds: 0, progress: 0 };
 
 export interface TrainedModel {
   readonly model: Transformer;
@@ -37,16 +39,45 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
   const resume = findResumePoint(run.path);
   // What a checkpoint will overwrite need not be drawn first.
   const seed = resume ? undefined : recipe.seed;
-  const parts = createParts(session, data, modelConfig, kernels, precision, seed);
+  const parts = await createParts(session, data, modelConfig, kernels, precision, seed);
+  try {
+    return await train(session, data, parts, resume);
+  } finally {
+    await parts.data.close();
+  }
+}
+
+/** The parts of a run whose batches come from a thread. */
+type RunParts = TrainingParts & { readonly data: BatchLoader };
+
+async function train(
+  session: RunSession,
+  data: TokenData,
+  parts: RunParts,
+  resume: ResumePoint | undefined,
+): Promise<TrainedModel> {
+  const { recipe, run } = session;
+  const config = withoutEpochsOf(requirePart(recipe, 'train'), data);
+  const { kernels, config: modelConfig } = parts.model;
+  const precision = resolvePrecision(kernels, config.precision);
   if (resume?.reason) session.log(`Falling back to ${resume.dir}: ${resume.reason}`);
   if (resume) restoreTraining(resume, parts);
   const evaluationDue = resume?.evaluationDue === true && !isEvaluated(session, resume.step);
   if (resume && resume.progress >= 1 && !evaluationDue) {
     session.log(`Training is complete: ${resume.dir}`);
-    parts.data.close();
     return { model: parts.model, step: resume.step, outcome: 'completed' };
   }
   describe(session, modelConfig, kernels, precision, resume);
+  const mix = new RunMix({
+    run,
+    train: requirePart(recipe, 'train'),
+    curriculum: recipe.data?.curriculum,
+    samples: samplesOf(data),
+    start: { step: resume?.step ?? 0, changedMix: resume?.changedMix ?? null },
+    log: session.log,
+  });
+  // So that the first step finds its batches, too.
+  parts.data.setMix(mix.schedule.mixAt(resume ?? START));
   const announceStop = () =>
     session.log('Stopping after this step with a checkpoint. Ctrl-C again ends at once.');
   session.context.interrupted.addEventListener('abort', announceStop, { once: true });
@@ -58,11 +89,12 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
         data: parts.data,
         optimizer: parts.optimizer,
         config,
-        callbacks: [runCallbacks(session, parts, data, evaluationDue)],
+        callbacks: [runCallbacks({ session, config, parts, data, mix, evaluationDue })],
         clock: () => performance.now() / 1000,
         signal: session.context.interrupted,
         peakFlops: kernels.measurePeakFlops(precision, PEAK_MS),
-        bytesPerToken: (phase) => bytesPerTokenOf(data, config, phase),
+        curriculum: mix.schedule,
+        bytesPerToken: (weights) => bytesPerTokenOf(data, weights),
         start: resume,
       });
       const outcome = await trainer.run();
@@ -70,8 +102,21 @@ export async function trainModel(session: RunSession, data: TokenData): Promise<
     });
   } finally {
     session.context.interrupted.removeEventListener('abort', announceStop);
-    parts.data.close();
   }
+}
+
+/** An epoch is as many tokens as all training samples hold. */
+function withoutEpochsOf(config: TrainConfig, data: TokenData): TrainConfig {
+  const samples = Object.values(samplesOf(data)).reduce((sum, each) => sum + each, 0);
+  const tokens = (text: string) => withoutEpochs(text, samples * config.sequenceLength);
+  return {
+    ...config,
+    duration: tokens(config.duration),
+    logInterval: tokens(config.logInterval),
+    evalInterval: tokens(config.evalInterval),
+    sampleInterval: tokens(config.sampleInterval),
+    checkpointInterval: tokens(config.checkpointInterval),
+  };
 }
 
 /** Whether an evaluation during training has left its line for this step. */
@@ -97,28 +142,54 @@ function checkPrompts(
   }
 }
 
-function createParts(
+async function createParts(
   session: RunSession,
   data: TokenData,
   modelConfig: ModelConfig,
   kernels: Kernels,
   precision: Precision,
   seed: number | undefined,
-): TrainingParts {
+): Promise<RunParts> {
   const { recipe } = session;
   const config = requirePart(recipe, 'train');
-  const model = new Transformer(modelConfig, kernels, { precision, trainable: true, seed });
-  const optimizer = createOptimizer(model.parameters, config.optimizer, kernels, precision);
-  const streams = Object.fromEntries(
-    Object.keys(data.manifest.domains).map((domain) => [domain, join(data.shardsDir, 'train', domain)]),
-  );
-  const stream = new StreamingDataset({
-    streams,
-    phases: config.phases,
+  const opening = openLoader(session, data);
+  try {
+    const model = new Transformer(modelConfig, kernels, { precision, trainable: true, seed });
+    const optimizer = createOptimizer(model.parameters, config.optimizer, kernels, precision);
+    const loader = await opening;
+    return { model, optimizer, data: loader, tokenizer: data.tokenizer, dataKey: data.key };
+  } catch (error) {
+    await opening.then(
+      (loader) => loader.close(),
+      () => undefined,
+    );
+    throw error;
+  }
+}
+
+/** The thread that reads the run's batches ahead. @throws config_invalid, data_empty and what is wrong with the shards */
+function openLoader({ recipe, context }: RunSession, data: TokenData): Promise<BatchLoader> {
+  const {
+    batchSequences,
+    microbatchSequences = batchSequences,
+    sequenceLength,
+  } = requirePart(recipe, 'train');
+  const { curriculum = [], stream } = requirePart(recipe, 'data');
+  const { shuffle, blockSize, packing, packingWindow } = stream;
+  return BatchLoader.open({
+    streams: trainStreamsOf(data),
     seed: recipe.seed,
     endOfText: data.tokenizer.endOfTextId,
+    vocabSize: data.tokenizer.vocabSize,
+    shuffle,
+    blockSize,
+    packing: packing === 'none' ? undefined : { windowSamples: packingWindow, sequenceLength },
+    remote: remoteOptionsOf(context, stream),
+    mixes: curriculum.map(({ weights }) => weights),
+    numSequences: microbatchSequences,
+    sequenceLength,
+    batchesPerStep: batchSequences / microbatchSequences,
   });
-  return { model, optimizer, data: stream, tokenizer: data.tokenizer, dataKey: data.manifest.key };
 }
 
 function describe(

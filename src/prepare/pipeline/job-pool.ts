@@ -132,7 +132,8 @@ function asError({ code, fields, message, stack }: Failure): Error {
   return error;
 }
 
-function asMemoryError(error: Error): Error {
+/** What a thread that ended by `error` is told as: preparation_memory_exhausted where its heap was full. */
+export function asMemoryError(error: Error): Error {
   if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY') return error;
   return new DabarexError(
     'preparation_memory_exhausted',

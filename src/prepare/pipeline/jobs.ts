@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { NpmOptions } from '../../storage/index.ts';
+import type { NpmOptions, RemoteOptions } from '../../storage/index.ts';
 import type { Document } from '../documents.ts';
 import type { SourceConfig } from '../source-config.ts';
 import type { Outcome, Transform } from '../text/stage.ts';
@@ -25,6 +25,7 @@ export interface JobContext {
   readonly cacheDir: string;
   readonly baseDir?: string;
   readonly npm?: NpmOptions;
+  readonly store?: RemoteOptions;
   /** what a survey may use when it is summed up */
   readonly mergeBytes: number;
 }

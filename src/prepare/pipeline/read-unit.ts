@@ -82,7 +82,7 @@ export async function* unitDocuments(
     tally.in.documents++;
     tally.in.bytes += file.bytes.length;
     addCounts(tally, { files: 1, ...(encoding === 'latin1' ? { latin1_files: 1 } : {}) });
-    yield* textDocuments(source, file.path, text, source.format);
+    yield* textDocuments(source, file.path, text, source.format, file.bytes);
   }
 }
 
@@ -91,9 +91,10 @@ async function* textDocuments(
   path: string,
   text: string,
   format: TextFormat,
+  bytes?: Uint8Array,
 ): AsyncGenerator<Document> {
   const clean = format === 'code' && !source.keepLicences ? withoutLicence(text) : text;
-  for (const each of await extractTexts(format, clean)) {
+  for (const each of await extractTexts(format, clean, bytes)) {
     yield identified({ source: source.url, path, text: each });
   }
 }

@@ -4,7 +4,6 @@
  * So a letter half English, half French is `en` or `fr` with 0.5, and a list of numbers `unknown` with 0.
  * Limits: code counts as the language of its words (mostly English); single words and names are often unknown.
  */
-import { eld } from 'eld/small';
 import { z } from 'zod';
 import { type TextStage, withNotes } from './stage.ts';
 
@@ -30,8 +29,8 @@ export const language: TextStage<LanguageConfig> = {
   name: 'language',
   version: 1,
   schema,
-  create: (config) => (document) => {
-    const found = languageOf(document.text);
+  create: (config) => async (document) => {
+    const found = await languageOf(document.text);
     const code = found.confidence >= config.minConfidence ? found.code : 'unknown';
     const counts = { [`language_${code}`]: 1 };
     const detail = `${found.code} ${found.confidence.toFixed(2)}`;
@@ -46,7 +45,9 @@ export const language: TextStage<LanguageConfig> = {
 };
 
 /** The most frequent language, `unknown` where there is none, and the share of the text it was reliably found in. */
-export function languageOf(text: string): { code: string; confidence: number } {
+export async function languageOf(text: string): Promise<{ code: string; confidence: number }> {
+  // Its tables take half a second, which other stages need not wait.
+  const { eld } = await import('eld/small');
   const shares = new Map<string, number>();
   let total = 0;
   for (const window of windowsOf(text)) {

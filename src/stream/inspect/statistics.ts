@@ -147,7 +147,8 @@ export class DuplicateFinder {
       const group = shown.get(digests[i]!);
       if (group && group.length < MAX_SHOWN) group.push(this.numbers[i]!);
     }
-    return { column: this.column, compared: this.count, duplicates, groups: [...shown.values()] };
+    const groups = [...shown.values()].sort(([a], [b]) => a! - b!);
+    return { column: this.column, compared: this.count, duplicates, groups };
   }
 
   private grow(): void {

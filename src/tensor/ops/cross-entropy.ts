@@ -4,7 +4,7 @@
  * the loss ends the tape: its own gradient must be 1, i.e. it is what `backward` starts from.
  * Legend: R rows, D dim, V vocabulary.
  */
-import { assert } from '../../base/index.ts';
+import { assert, finishParts, type Parts } from '../../base/index.ts';
 import type { FloatArray } from '../kernels.ts';
 import type { Tape } from '../tape.ts';
 import { asMatrix, Tensor } from '../tensor.ts';
@@ -30,6 +30,17 @@ export function projectionCrossEntropy(
   targets: Int32Array,
   normalizer: number,
 ): ProjectionLoss {
+  return finishParts(projectionCrossEntropyInParts(tape, x, weight, targets, normalizer));
+}
+
+/** As {@link projectionCrossEntropy}; may pause after every chunk. */
+export function* projectionCrossEntropyInParts(
+  tape: Tape,
+  x: Tensor,
+  weight: PackedWeight,
+  targets: Int32Array,
+  normalizer: number,
+): Parts<ProjectionLoss> {
   const { rows, dim } = asMatrix(x);
   const { kernels, arena } = tape;
   const vocab = weight.outputs;
@@ -55,9 +66,11 @@ export function projectionCrossEntropy(
       vocab,
       training ? 1 / normalizer : 0,
     );
-    if (!dx) continue;
-    kernels.gemmPacked(dx.subarray(start * dim, end * dim), chunk, weight.backward(kernels), end - start);
-    addWeightGradient(tape, weight, chunk, xChunk);
+    if (dx) {
+      kernels.gemmPacked(dx.subarray(start * dim, end * dim), chunk, weight.backward(kernels), end - start);
+      addWeightGradient(tape, weight, chunk, xChunk);
+    }
+    yield;
   }
   arena.release(mark);
   const loss = new Tensor(arena.floats(1), [1], training);

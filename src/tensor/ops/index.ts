@@ -1,5 +1,9 @@
 export { type AttentionOptions, attention, type RopeTable, ropeTable } from './attention.ts';
-export { type ProjectionLoss, projectionCrossEntropy } from './cross-entropy.ts';
+export {
+  type ProjectionLoss,
+  projectionCrossEntropy,
+  projectionCrossEntropyInParts,
+} from './cross-entropy.ts';
 export { add, matmul, mean, mul, residualAdd, softmax, unary } from './elementwise.ts';
 export { embedding } from './embedding.ts';
 export { glu } from './glu.ts';

@@ -36,7 +36,7 @@ async function train(kernels: Kernels): Promise<number[]> {
   const config = trainConfigSchema.parse({ duration: '3step', ...shape });
   const optimizer = createOptimizer(model.parameters, config.optimizer, kernels, 'f32');
   const data = {
-    setPhase: () => undefined,
+    setMix: () => undefined,
     nextBatch(numSequences: number) {
       const rows = Int32Array.from({ length: numSequences * LENGTH }, (_, r) => r);
       const tokens = rows.map((r) => (7 * r) % 24);

@@ -101,7 +101,12 @@ function render(found: Inspection, tokenizer: Tokenizer | undefined): string {
     renderDuplicates(found.duplicates),
     renderHealth(found),
   ];
-  return parts.join('\n\n');
+  return printable(parts.join('\n\n'));
+}
+
+/** Data may hold what a terminal would obey. */
+function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n]/gu, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function renderColumns(columns: readonly ColumnReport[]): string {
@@ -151,7 +156,8 @@ function renderSample(
 ): string {
   const lines = Object.entries(values).map(([name, value]) => {
     const text = shown(value, tokenizer);
-    return `  ${name}: ${typeof value === 'string' ? JSON.stringify(text) : text}`;
+    const isText = typeof value === 'string' || (value instanceof Int32Array && tokenizer);
+    return `  ${name}: ${isText ? JSON.stringify(text) : text}`;
   });
   return [`sample ${formatCount(index)}`, ...lines].join('\n');
 }

@@ -1,0 +1,116 @@
+/** What the loader's thread draws from: local or remote streams, whole sequences or packed documents, behind one face. */
+import type { Batch } from '../batch.ts';
+import { PackedDataset } from '../packed-dataset.ts';
+import type { Mix, SamplePlace } from '../places.ts';
+import type { SampleReader } from '../sample-reader.ts';
+import { StreamingDataset } from '../streaming-dataset.ts';
+import type { StreamingState } from '../streaming-state.ts';
+import type { LoaderSettings } from './protocol.ts';
+import type { RemoteStreams } from './remote-streams.ts';
+
+export interface BatchSource {
+  setMix(mix: Mix): void;
+  /** What must happen before the next sequences can be read; undefined where nothing must. */
+  prepare(numSequences: number): Promise<void> | undefined;
+  nextBatch(numSequences: number, sequenceLength: number): Batch;
+  state(): StreamingState;
+  restore(state: StreamingState): Promise<void>;
+  close(): void;
+}
+
+/** @throws what StreamingDataset and RemoteStreams throw when they are opened, and for one of `mixes` */
+export async function openBatchSource(settings: LoaderSettings): Promise<BatchSource> {
+  const { remote: options, streams } = settings;
+  const urls = Object.fromEntries(Object.entries(streams).filter(([, place]) => isRemote(place)));
+  // The clients of stores are large: they are loaded only where there is a remote stream.
+  const remote =
+    options && Object.keys(urls).length > 0
+      ? await (await import('./remote-streams.ts')).RemoteStreams.open(urls, options)
+      : undefined;
+  try {
+    const data = openData(settings, { ...streams, ...remote?.readers });
+    return settings.packing ? packedSource(data, remote, settings) : wholeSource(data, remote, settings);
+  } catch (error) {
+    remote?.close();
+    throw error;
+  }
+}
+
+/** Whether a stream's place is the URL of a store rather than a local folder. */
+export function isRemote(place: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:/i.test(place);
+}
+
+function openData(
+  settings: LoaderSettings,
+  streams: Record<string, string | SampleReader>,
+): StreamingDataset {
+  const { seed, endOfText, vocabSize, shuffle, blockSize, canonicalNodes } = settings;
+  const data = new StreamingDataset({
+    streams,
+    seed,
+    endOfText,
+    vocabSize,
+    shuffle,
+    blockSize,
+    canonicalNodes,
+  });
+  try {
+    for (const mix of settings.mixes) data.checkMix(mix);
+    return data;
+  } catch (error) {
+    data.close();
+    throw error;
+  }
+}
+
+function wholeSource(
+  data: StreamingDataset,
+  remote: RemoteStreams | undefined,
+  { remote: options }: LoaderSettings,
+): BatchSource {
+  return {
+    setMix: (mix) => data.setMix(mix),
+    prepare: (numSequences) =>
+      remote?.ready(data.peek(numSequences), () => data.peekShards(numSequences + options!.predownload)),
+    nextBatch: (numSequences, sequenceLength) => data.nextBatch(numSequences, sequenceLength),
+    state: () => data.state(),
+    restore: async (state) => data.restore(state),
+    close() {
+      data.close();
+      remote?.close();
+    },
+  };
+}
+
+function packedSource(
+  data: StreamingDataset,
+  remote: RemoteStreams | undefined,
+  { remote: options, packing }: LoaderSettings,
+): BatchSource {
+  const packed = new PackedDataset(data, packing!);
+  const ready = (samples: readonly SamplePlace[]) =>
+    remote!.ready(samples, () => data.peekShards(samples.length + options!.predownload));
+  const prepare = async (numSequences: number) => {
+    for (let needed = packed.peek(numSequences); needed.length > 0; needed = packed.peek(numSequences)) {
+      await ready(needed);
+      packed.prepare();
+    }
+  };
+  return {
+    setMix: (mix) => data.setMix(mix),
+    prepare: (numSequences) => (remote ? prepare(numSequences) : undefined),
+    nextBatch: (numSequences) => packed.nextBatch(numSequences),
+    state: () => packed.state(),
+    async restore(state) {
+      const { takenSequences: _, ...start } = state;
+      data.restore(start);
+      if (remote) await ready(data.peek(packing!.windowSamples));
+      packed.restore(state);
+    },
+    close() {
+      packed.close();
+      remote?.close();
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** Messages between the thread that trains and the one that reads batches ahead. Plain data only. */
+import type { ErrorData } from '../../base/index.ts';
+import type { Batch } from '../batch.ts';
+import type { NativeShuffle } from '../order/sample-order.ts';
+import type { Mix } from '../places.ts';
+import type { StreamingState } from '../streaming-state.ts';
+import type { RemoteOptions } from './remote-streams.ts';
+
+/** What the thread starts from. */
+export interface LoaderSettings {
+  /** domain -> folder of its token shards, or the URL of that folder in a store */
+  readonly streams: Readonly<Record<string, string>>;
+  readonly seed: number;
+  /** token that ends a document */
+  readonly endOfText: number;
+  readonly vocabSize?: number;
+  readonly shuffle?: NativeShuffle;
+  readonly blockSize?: number;
+  readonly canonicalNodes?: number;
+  /** documents of varying length are packed; absent: every sample is a sequence */
+  readonly packing?: { readonly windowSamples: number; readonly sequenceLength: number };
+  /** needed where a stream is remote */
+  readonly remote?: RemoteOptions;
+  /** mixes to come, checked when the data is opened rather than when they begin */
+  readonly mixes: readonly Mix[];
+}
+
+export type ToLoader =
+  | {
+      readonly type: 'draw';
+      /** counts up, never used twice */
+      readonly id: number;
+      /** undefined: as before */
+      readonly mix: Mix | undefined;
+      readonly numSequences: number;
+      readonly sequenceLength: number;
+    }
+  /** back to where the data stood before draw `id`, which may not have happened yet; of those sent before nothing else is wanted */
+  | { readonly type: 'rewind'; readonly id: number }
+  | { readonly type: 'restore'; readonly state: StreamingState }
+  | { readonly type: 'close' };
+
+export type FromLoader =
+  | { readonly type: 'open'; readonly state: StreamingState }
+  | { readonly type: 'open_failed'; readonly error: ErrorData }
+  | { readonly type: 'batch'; readonly id: number; readonly batch: Batch; readonly state: StreamingState }
+  | { readonly type: 'draw_failed'; readonly id: number; readonly error: ErrorData };
