@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DabarexError } from '../base/index.ts';
 import { type PrepareConfig, prepareConfigSchema } from '../prepare/index.ts';
-import { streamConfigSchema } from '../stream/index.ts';
+import { isMosaicOrder, streamConfigSchema } from '../stream/index.ts';
 import type { TokenizerConfig } from '../tokenizer/index.ts';
 import { Curriculum, curriculumSchema, type TrainConfig } from '../train/index.ts';
 
@@ -90,8 +90,13 @@ export function checkCurriculum(
   train: TrainConfig | undefined,
   fail: Fail,
 ): void {
+  const domains = data ? domainsOf(data) : [];
+  for (const name of Object.keys(data?.stream.shares ?? {})) {
+    if (!domains.includes(name))
+      fail(['data', 'stream', 'shares', name], `the data has no such domain; it has ${domains.join(', ')}`);
+  }
   if (!data?.curriculum) return;
-  const domains = domainsOf(data);
+  if (isMosaicOrder(data.stream)) checkMosaicMixes(data.stream, data.curriculum, fail);
   for (const [i, { weights }] of data.curriculum.entries()) {
     for (const name of Object.keys(weights)) {
       if (domains.includes(name)) continue;
@@ -110,5 +115,21 @@ export function checkCurriculum(
       .split('.')
       .filter(Boolean);
     fail(['data', 'curriculum', ...path], error.message.replace(/^\S*: /, '').replace(/\.$/, ''));
+  }
+}
+
+/** Under MosaicML's orders another mix begins the next epoch. */
+function checkMosaicMixes(
+  { shares }: DataConfig['stream'],
+  curriculum: NonNullable<DataConfig['curriculum']>,
+  fail: Fail,
+): void {
+  if (shares) fail(['data', 'stream', 'shares'], 'the curriculum says the mix; give one of them');
+  for (const [i, { ramp }] of curriculum.entries()) {
+    if (ramp)
+      fail(
+        ['data', 'curriculum', i, 'ramp'],
+        "under MosaicML's orders every mix begins an epoch, so it cannot change with each step; choose shuffle: block",
+      );
   }
 }

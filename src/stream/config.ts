@@ -1,24 +1,28 @@
 /** What a recipe says about reading data: `data.stream`. */
 import { z } from 'zod';
-import { DEFAULT_BLOCK_SIZE } from './streaming-dataset.ts';
+import { checkOrder, orderShape } from './mosaic/order-config.ts';
 
 const SIZE = /^(\d+(?:\.\d+)?)\s*(k|M|G|T)?B$/;
 const FACTORS = { k: 1e3, M: 1e6, G: 1e9, T: 1e12 } as const;
 
-export const streamConfigSchema = z.strictObject({
-  /** how samples are shuffled, anew every epoch */
-  shuffle: z.enum(['block', 'full', 'none']).default('block'),
-  /** samples that `block` shuffles among themselves */
-  blockSize: z.int().positive().default(DEFAULT_BLOCK_SIZE),
-  /** what shards of remote streams may take on disk: `10GB`; absent: no limit */
-  cacheLimit: z.string().regex(SIZE, { message: 'write a number and a unit: 500MB, 10GB or 2TB' }).optional(),
-  /** samples, beyond the batch at hand, whose shards are fetched ahead */
-  predownload: z.int().nonnegative().default(4096),
-  /** how samples become sequences: as they are, or packed by best fit where they are documents of varying length */
-  packing: z.enum(['none', 'bestFit']).default('none'),
-  /** documents that are packed among themselves */
-  packingWindow: z.int().min(1).max(1_000_000).default(1024),
-});
+export const streamConfigSchema = z
+  .strictObject({
+    ...orderShape,
+    /** what shards of remote streams may take on disk: `10GB`; absent: no limit */
+    cacheLimit: z
+      .string()
+      .regex(SIZE, { message: 'write a number and a unit: 500MB, 10GB or 2TB' })
+      .optional(),
+    /** samples, beyond the batch at hand, whose shards are fetched ahead */
+    predownload: z.int().nonnegative().default(4096),
+    /** how samples become sequences: as they are, or packed by best fit where they are documents of varying length */
+    packing: z.enum(['none', 'bestFit']).default('none'),
+    /** documents that are packed among themselves */
+    packingWindow: z.int().min(1).max(1_000_000).default(1024),
+  })
+  .superRefine((config, context) =>
+    checkOrder(config, (key, message) => context.addIssue({ code: 'custom', path: [key], message })),
+  );
 
 export type StreamConfig = z.output<typeof streamConfigSchema>;
 

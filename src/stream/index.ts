@@ -1,6 +1,7 @@
 /** Token data on disk and its way into training: MDS shards, shuffled and mixed streams, batches. */
 export type { Batch } from './batch.ts';
 export { cacheLimitBytes, type StreamConfig, streamConfigSchema } from './config.ts';
+export { type DataState, dataStateSchema } from './data-state.ts';
 export { type EvaluationOptions, evaluationBatches } from './evaluation.ts';
 export type { ShardHealth } from './inspect/health.ts';
 export { type ColumnReport, type Inspection, type InspectOptions, inspectMds } from './inspect/inspect.ts';
@@ -12,8 +13,8 @@ export { type MergedIndex, mergeMdsIndexes } from './mds-merge.ts';
 export { MdsReader, type MdsReaderOptions, type MdsShardFile } from './mds-reader.ts';
 export { isMdsDataset, MdsWriter, type MdsWriterOptions } from './mds-writer.ts';
 export { MosaicDataset, type MosaicDatasetOptions } from './mosaic/mosaic-dataset.ts';
-export { type MosaicState, mosaicStateSchema } from './mosaic/mosaic-state.ts';
-export { isMosaicOrder, type OrderConfig, orderConfigSchema } from './mosaic/order-config.ts';
+export type { MosaicState } from './mosaic/mosaic-state.ts';
+export { isMosaicOrder, type OrderConfig } from './mosaic/order-config.ts';
 export type { NdArray, NdData, NdDtype } from './ndarray.ts';
 export { type OpenTextOptions, openTextReader } from './open-text.ts';
 export type { Mix, RankOf, SamplePlace, ShardPlace } from './places.ts';
@@ -21,5 +22,5 @@ export type { SampleReader } from './sample-reader.ts';
 export { type SimulateOptions, type Simulation, simulate } from './simulate/simulate.ts';
 export { indexedShards, SIMULATED_SHUFFLES, type SimulatedShard } from './simulate/uses.ts';
 export { DEFAULT_BLOCK_SIZE, StreamingDataset, type StreamingDatasetOptions } from './streaming-dataset.ts';
-export { type StreamingState, streamingStateSchema } from './streaming-state.ts';
+export type { StreamingState } from './streaming-state.ts';
 export type { TextReader } from './text-reader.ts';

@@ -150,6 +150,22 @@ describe('a run interrupted by SIGINT', () => {
     expect(whole.weights.includes('lm_head.weight')).toBe(false);
   });
 
+  it('in an order of MosaicML continues as if nothing had happened, also in a later epoch', async () => {
+    const train = { duration: '16step', checkpointInterval: '3step' };
+    const change = { train, data: { stream: { shuffle: 'py1e', blockSize: 16, epochSize: 20 } } };
+    const whole = await uninterrupted(open(), '2', change);
+    const place = open();
+    const args = ['up', place.recipe('tiny', change), '--no-serve', '--threads', '2'];
+    const command = place.start(...args);
+    await command.until(() => lastStep(place) >= 9);
+    await command.kill('SIGKILL');
+    const { data } = JSON.parse(readFileSync(join(place.latest('tiny'), 'training', 'state.json'), 'utf8'));
+    expect(data).toMatchObject({ shuffle_seed: 9176, num_canonical_nodes: 1 });
+    expect(data.epoch).toBeGreaterThan(0);
+    expect((await place.call(...args)).code).toBe(0);
+    expectSame(tracesOf(place), whole);
+  });
+
   it('before training starts leaves a run that starts over', async () => {
     const place = open();
     const recipe = place.recipe('tiny');

@@ -17,14 +17,14 @@ import {
 } from '../../checkpoint/index.ts';
 import { readWeights, saveModelFolder, type Transformer } from '../../model/index.ts';
 import type { Optimizer } from '../../optim/index.ts';
-import { type StreamingState, streamingStateSchema } from '../../stream/index.ts';
+import { type DataState, dataStateSchema } from '../../stream/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import type { Mix, Position, StepResult, TrainingState } from '../../train/index.ts';
 
 /** Of the data, a checkpoint needs where it stands. */
 export interface DataPosition {
-  state(): StreamingState;
-  restore(state: StreamingState): void;
+  state(): DataState;
+  restore(state: DataState): void;
 }
 
 /** Everything that training changes. */
@@ -44,7 +44,7 @@ const stateSchema = z.strictObject({
   tokens: z.number().nonnegative(),
   trainingSeconds: z.number().nonnegative(),
   progress: z.number().min(0).max(1),
-  data: streamingStateSchema,
+  data: dataStateSchema,
   dataKey: z.string(),
   evaluationDue: z.boolean().default(false),
   changedMix: z.record(z.string(), z.number()).nullable().default(null),
@@ -68,7 +68,7 @@ export interface ResumePoint extends Position {
   readonly dir: string;
   /** why it is not the newest checkpoint */
   readonly reason?: string;
-  readonly data: StreamingState;
+  readonly data: DataState;
   readonly dataKey: string;
   readonly unlogged: readonly StepResult[];
   /** an evaluation of this step was interrupted and has left nothing */

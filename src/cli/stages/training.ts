@@ -175,14 +175,14 @@ function openLoader({ recipe, context }: RunSession, data: TokenData): Promise<B
     sequenceLength,
   } = requirePart(recipe, 'train');
   const { curriculum = [], stream } = requirePart(recipe, 'data');
-  const { shuffle, blockSize, packing, packingWindow } = stream;
+  const { packing, packingWindow } = stream;
   return BatchLoader.open({
     streams: trainStreamsOf(data),
-    seed: recipe.seed,
+    seed: stream.seed ?? recipe.seed,
     endOfText: data.tokenizer.endOfTextId,
     vocabSize: data.tokenizer.vocabSize,
-    shuffle,
-    blockSize,
+    order: stream,
+    batchSequences,
     packing: packing === 'none' ? undefined : { windowSamples: packingWindow, sequenceLength },
     remote: remoteOptionsOf(context, stream),
     mixes: curriculum.map(({ weights }) => weights),

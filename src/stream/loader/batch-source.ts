@@ -1,10 +1,14 @@
 /** What the loader's thread draws from: local or remote streams, whole sequences or packed documents, behind one face. */
+import { assert } from '../../base/index.ts';
 import type { Batch } from '../batch.ts';
+import { type DataState, isStreamingState } from '../data-state.ts';
+import { MosaicDataset } from '../mosaic/mosaic-dataset.ts';
+import { requireMosaicState } from '../mosaic/mosaic-state.ts';
+import { isMosaicOrder, isMosaicShuffle } from '../mosaic/order-config.ts';
 import { PackedDataset } from '../packed-dataset.ts';
 import type { Mix, SamplePlace } from '../places.ts';
 import type { SampleReader } from '../sample-reader.ts';
 import { StreamingDataset } from '../streaming-dataset.ts';
-import type { StreamingState } from '../streaming-state.ts';
 import type { LoaderSettings } from './protocol.ts';
 import type { RemoteStreams } from './remote-streams.ts';
 
@@ -13,8 +17,8 @@ export interface BatchSource {
   /** What must happen before the next sequences can be read; undefined where nothing must. */
   prepare(numSequences: number): Promise<void> | undefined;
   nextBatch(numSequences: number, sequenceLength: number): Batch;
-  state(): StreamingState;
-  restore(state: StreamingState): Promise<void>;
+  state(): DataState;
+  restore(state: DataState): Promise<void>;
   close(): void;
 }
 
@@ -28,6 +32,9 @@ export async function openBatchSource(settings: LoaderSettings): Promise<BatchSo
       ? await (await import('./remote-streams.ts')).RemoteStreams.open(urls, options)
       : undefined;
   try {
+    const { order } = settings;
+    if (order && isMosaicOrder(order))
+      return mosaicSource(settings, { ...streams, ...remote?.readers }, remote);
     const data = openData(settings, { ...streams, ...remote?.readers });
     return settings.packing ? packedSource(data, remote, settings) : wholeSource(data, remote, settings);
   } catch (error) {
@@ -45,7 +52,9 @@ function openData(
   settings: LoaderSettings,
   streams: Record<string, string | SampleReader>,
 ): StreamingDataset {
-  const { seed, endOfText, vocabSize, shuffle, blockSize, canonicalNodes } = settings;
+  const { seed, endOfText, vocabSize, order } = settings;
+  const { shuffle = 'block', blockSize, canonicalNodes } = order ?? {};
+  assert(!isMosaicShuffle(shuffle), 'a shuffle of our own');
   const data = new StreamingDataset({
     streams,
     seed,
@@ -55,13 +64,60 @@ function openData(
     blockSize,
     canonicalNodes,
   });
+  return checked(data, settings);
+}
+
+function checked<Data extends StreamingDataset | MosaicDataset>(data: Data, { mixes }: LoaderSettings): Data {
   try {
-    for (const mix of settings.mixes) data.checkMix(mix);
+    for (const mix of mixes) data.checkMix(mix);
     return data;
   } catch (error) {
     data.close();
     throw error;
   }
+}
+
+/** MosaicML's order: without a curriculum its streams are those of `shares`, or whole, until a mix is asked for. */
+function mosaicSource(
+  settings: LoaderSettings,
+  streams: Record<string, string | SampleReader>,
+  remote: RemoteStreams | undefined,
+): BatchSource {
+  const { endOfText, vocabSize, order, batchSequences, mixes, remote: options } = settings;
+  assert(batchSequences !== undefined, 'the size of the batches that the order is made of');
+  const data = checked(
+    new MosaicDataset({ streams, config: order!, batchSequences, endOfText, vocabSize }),
+    settings,
+  );
+  const sizes = data.numSamples;
+  const isAsked = (mix: Mix) => mixes.length > 0 || data.state().mix !== undefined || !isBySize(mix, sizes);
+  return {
+    setMix(mix) {
+      if (isAsked(mix)) data.setMix(mix);
+    },
+    prepare: (numSequences) =>
+      remote?.ready(data.peek(numSequences), () => data.peekShards(numSequences + options!.predownload)),
+    nextBatch: (numSequences, sequenceLength) => data.nextBatch(numSequences, sequenceLength),
+    state: () => data.state(),
+    async restore(state) {
+      requireMosaicState(state);
+      data.restore(state);
+    },
+    close() {
+      data.close();
+      remote?.close();
+    },
+  };
+}
+
+/** Whether the mix is what streams that are taken whole make. */
+function isBySize(mix: Mix, sizes: Readonly<Record<string, number>>): boolean {
+  const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
+  const ofMix = sum(Object.values(mix));
+  const ofSizes = sum(Object.values(sizes));
+  return Object.entries(sizes).every(
+    ([name, size]) => Math.abs((mix[name] ?? 0) / ofMix - size / ofSizes) < 1e-9,
+  );
 }
 
 function wholeSource(
@@ -75,7 +131,10 @@ function wholeSource(
       remote?.ready(data.peek(numSequences), () => data.peekShards(numSequences + options!.predownload)),
     nextBatch: (numSequences, sequenceLength) => data.nextBatch(numSequences, sequenceLength),
     state: () => data.state(),
-    restore: async (state) => data.restore(state),
+    async restore(state) {
+      assert(isStreamingState(state), 'a place in our own order');
+      data.restore(state);
+    },
     close() {
       data.close();
       remote?.close();
@@ -103,6 +162,7 @@ function packedSource(
     nextBatch: (numSequences) => packed.nextBatch(numSequences),
     state: () => packed.state(),
     async restore(state) {
+      assert(isStreamingState(state), 'a place in our own order');
       const { takenSequences: _, ...start } = state;
       data.restore(start);
       if (remote) await ready(data.peek(packing!.windowSamples));

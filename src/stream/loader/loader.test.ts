@@ -3,9 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../base/index.ts';
+import type { Batch } from '../batch.ts';
+import { streamConfigSchema } from '../config.ts';
+import type { DataState } from '../data-state.ts';
 import { MdsWriter } from '../mds-writer.ts';
+import { MosaicDataset } from '../mosaic/mosaic-dataset.ts';
 import type { Mix } from '../places.ts';
 import { StreamingDataset } from '../streaming-dataset.ts';
+import type { StreamingState } from '../streaming-state.ts';
 import { BatchLoader, type BatchLoaderOptions } from './loader.ts';
 
 const LENGTH = 16;
@@ -108,12 +113,53 @@ describe('a loader', () => {
     expect(second.state()).toEqual(state);
     expect(await second.nextBatch(4, LENGTH)).toEqual(next);
     const dataset = new StreamingDataset(data);
-    dataset.restore(state);
+    dataset.restore(state as StreamingState);
     expect(dataset.nextBatch(4, LENGTH)).toEqual(next);
     dataset.close();
     expect(() => second.restore({ ...state, seed: 4 })).toThrow(
       expect.objectContaining({ code: 'checkpoint_mismatch' }),
     );
+  });
+});
+
+describe('a loader in an order of MosaicML', () => {
+  const order = streamConfigSchema.parse({ shuffle: 'py1e', blockSize: 64, seed: 5 });
+  const openMosaic = () => open({ order, batchSequences: 8 });
+  const whole = { prose: 300, code: 100 };
+
+  it('gives the samples of MosaicDataset, over epochs and changes of the mix, and continues to the bit', async () => {
+    const dataset = new MosaicDataset({ streams, config: order, batchSequences: 8, endOfText: END });
+    const mixes: Mix[] = Array.from({ length: 150 }, (_, step) =>
+      step < 120 ? whole : { prose: 1, code: 3 },
+    );
+    const expected = mixes.flatMap((mix, step) => {
+      if (step >= 120) dataset.setMix(mix);
+      return [dataset.nextBatch(4, LENGTH), dataset.nextBatch(4, LENGTH)];
+    });
+    dataset.close();
+    let loader = await openMosaic();
+    const batches: Batch[] = [];
+    for (const [step, mix] of mixes.entries()) {
+      if ([3, 60, 119, 140].includes(step)) {
+        // As after a kill: another process, of which nothing is left but the state.
+        const state = JSON.parse(JSON.stringify(loader.state()));
+        await loader.close();
+        loader = await openMosaic();
+        loader.restore(state);
+      }
+      loader.setMix(mix);
+      for (let part = 0; part < 2; part++) batches.push(await loader.nextBatch(4, LENGTH));
+    }
+    expect(batches).toEqual(expected);
+  });
+
+  it('refuses a place in another order', async () => {
+    const [native, mosaic] = [await open(), await openMosaic()];
+    const refused = expect.objectContaining({ code: 'checkpoint_mismatch' });
+    const [ofNative, ofMosaic] = [native.state(), mosaic.state()];
+    expect(() => native.restore(ofMosaic)).toThrow(refused);
+    expect(() => mosaic.restore(ofNative)).toThrow(refused);
+    expect(() => mosaic.restore({ ...ofMosaic, shuffle_seed: 6 } as DataState)).toThrow(refused);
   });
 });
 
@@ -139,7 +185,7 @@ describe('a loader whose data is bad', () => {
       for (let i = 0; i < 25; i++) dataset.nextBatch(4, LENGTH);
     };
     expect(expectedFailure).toThrow();
-    expect(loader.state().streams.damaged!.drawn).toBe(4 * good);
+    expect(loader.state()).toMatchObject({ streams: { damaged: { drawn: 4 * good } } });
     expect(dataset.drawnSamples.damaged).toBe(4 * good);
     await expect(loader.nextBatch(4, LENGTH)).rejects.toMatchObject({
       code: expect.stringMatching(/^shard_/),

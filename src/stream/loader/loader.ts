@@ -8,8 +8,8 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { assert, errorFromData, spawnWorker } from '../../base/index.ts';
 import type { Batch } from '../batch.ts';
+import { type DataState, requireSameOrder } from '../data-state.ts';
 import type { Mix } from '../places.ts';
-import { requireSameData, type StreamingState } from '../streaming-state.ts';
 import type { FromLoader, LoaderSettings, ToLoader } from './protocol.ts';
 
 export interface BatchLoaderOptions extends LoaderSettings {
@@ -41,14 +41,14 @@ export class BatchLoader {
   /** told to the thread and not taken, the next one first */
   private draws: Draw[] = [];
   private nextId = 0;
-  private current: StreamingState;
+  private current: DataState;
   private mixOfStep: (steps: number) => Mix | undefined = () => undefined;
   private takenInStep = 0;
   private failure: Error | undefined;
   private wake: (() => void) | undefined;
   private closing: Promise<void> | undefined;
 
-  private constructor(options: BatchLoaderOptions, worker: Worker, port: MessagePort, state: StreamingState) {
+  private constructor(options: BatchLoaderOptions, worker: Worker, port: MessagePort, state: DataState) {
     this.options = { batchesPerStep: 1, stepsAhead: 4, ...options };
     this.worker = worker;
     this.port = port;
@@ -107,13 +107,13 @@ export class BatchLoader {
   }
 
   /** Where the data stands after the last batch taken; {@link restore} of it gives the same batches from here on. */
-  state(): StreamingState {
+  state(): DataState {
     return this.current;
   }
 
   /** Continues where `state` was taken. @throws checkpoint_mismatch where it is of other data, or no place in it */
-  restore(state: StreamingState): void {
-    requireSameData(state, this.current);
+  restore(state: DataState): void {
+    requireSameOrder(state, this.current);
     this.draws = [];
     this.current = state;
     this.failure = undefined;
@@ -206,7 +206,7 @@ export class BatchLoader {
   }
 }
 
-function untilOpen(worker: Worker, port: MessagePort): Promise<StreamingState> {
+function untilOpen(worker: Worker, port: MessagePort): Promise<DataState> {
   return new Promise((resolve, reject) => {
     const onExit = (code: number) =>
       reject(new Error(`the loader's thread ended with code ${code} at its start`));

@@ -1,9 +1,9 @@
 /** Messages between the thread that trains and the one that reads batches ahead. Plain data only. */
 import type { ErrorData } from '../../base/index.ts';
 import type { Batch } from '../batch.ts';
-import type { NativeShuffle } from '../order/sample-order.ts';
+import type { DataState } from '../data-state.ts';
+import type { OrderConfig } from '../mosaic/order-config.ts';
 import type { Mix } from '../places.ts';
-import type { StreamingState } from '../streaming-state.ts';
 import type { RemoteOptions } from './remote-streams.ts';
 
 /** What the thread starts from. */
@@ -14,9 +14,10 @@ export interface LoaderSettings {
   /** token that ends a document */
   readonly endOfText: number;
   readonly vocabSize?: number;
-  readonly shuffle?: NativeShuffle;
-  readonly blockSize?: number;
-  readonly canonicalNodes?: number;
+  /** default: shuffled in blocks */
+  readonly order?: OrderConfig;
+  /** sequences a step: what MosaicML's orders are made of, needed for one of them */
+  readonly batchSequences?: number;
   /** documents of varying length are packed; absent: every sample is a sequence */
   readonly packing?: { readonly windowSamples: number; readonly sequenceLength: number };
   /** needed where a stream is remote */
@@ -37,11 +38,11 @@ export type ToLoader =
     }
   /** back to where the data stood before draw `id`, which may not have happened yet; of those sent before nothing else is wanted */
   | { readonly type: 'rewind'; readonly id: number }
-  | { readonly type: 'restore'; readonly state: StreamingState }
+  | { readonly type: 'restore'; readonly state: DataState }
   | { readonly type: 'close' };
 
 export type FromLoader =
-  | { readonly type: 'open'; readonly state: StreamingState }
+  | { readonly type: 'open'; readonly state: DataState }
   | { readonly type: 'open_failed'; readonly error: ErrorData }
-  | { readonly type: 'batch'; readonly id: number; readonly batch: Batch; readonly state: StreamingState }
+  | { readonly type: 'batch'; readonly id: number; readonly batch: Batch; readonly state: DataState }
   | { readonly type: 'draw_failed'; readonly id: number; readonly error: ErrorData };

@@ -5,7 +5,7 @@
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { errorToData } from '../../base/index.ts';
 import type { Batch } from '../batch.ts';
-import type { StreamingState } from '../streaming-state.ts';
+import type { DataState } from '../data-state.ts';
 import { type BatchSource, openBatchSource } from './batch-source.ts';
 import type { FromLoader, LoaderSettings, ToLoader } from './protocol.ts';
 
@@ -18,7 +18,7 @@ const send = (message: FromLoader, transfer: readonly ArrayBuffer[] = []) =>
 
 class ReaderThread {
   private readonly source: BatchSource;
-  private readonly before = new Map<number, StreamingState>();
+  private readonly before = new Map<number, DataState>();
   /** the draw that has failed: nothing is drawn until the loader has gone back to it or before */
   private failed: number | undefined;
   /** why the data could not go back to where it was told to */

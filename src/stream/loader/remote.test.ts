@@ -5,7 +5,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { S3Server } from '../../../tests/s3/server.ts';
 import { Rng } from '../../base/index.ts';
 import type { Batch } from '../batch.ts';
+import { streamConfigSchema } from '../config.ts';
 import { MdsWriter } from '../mds-writer.ts';
+import type { StreamingState } from '../streaming-state.ts';
 import { BatchLoader, type BatchLoaderOptions } from './loader.ts';
 
 const LENGTH = 16;
@@ -56,7 +58,7 @@ async function open(change: Partial<BatchLoaderOptions> = {}, cacheLimitBytes = 
     seed: 3,
     endOfText: 0,
     mixes: [],
-    blockSize: 40,
+    order: streamConfigSchema.parse({ blockSize: 40 }),
     numSequences: 4,
     sequenceLength: LENGTH,
     remote: {
@@ -104,7 +106,8 @@ describe('remote streams', () => {
       for (; given < 150; given++) await loader.nextBatch(4, LENGTH);
     };
     await expect(all()).rejects.toMatchObject({ code: 'object_missing' });
-    expect(loader.state().streams.code!.drawn + loader.state().streams.prose!.drawn).toBe(4 * given);
+    const { code, prose } = (loader.state() as StreamingState).streams;
+    expect(code!.drawn + prose!.drawn).toBe(4 * given);
     await expect(open({ streams: { verse: 's3://data/tokens/verse' } })).rejects.toMatchObject({
       code: 'object_missing',
     });

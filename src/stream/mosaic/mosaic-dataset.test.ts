@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { streamConfigSchema } from '../config.ts';
 import type { SampleReader } from '../sample-reader.ts';
 import { MosaicDataset, type MosaicDatasetOptions } from './mosaic-dataset.ts';
-import { isMosaicOrder, orderConfigSchema } from './order-config.ts';
+import { isMosaicOrder } from './order-config.ts';
 
 const T = 2;
 const END = 0;
@@ -17,7 +18,7 @@ function memoryReader(shardSizes: readonly number[], base: number): SampleReader
 
 function open(config: object = {}, options: Partial<MosaicDatasetOptions> = {}): MosaicDataset {
   const streams = { a: memoryReader([10, 12, 14], 100), b: memoryReader([9, 9, 10], 1000) };
-  const parsed = orderConfigSchema.parse({ shuffle: 'py1s', canonicalNodes: 2, ...config });
+  const parsed = streamConfigSchema.parse({ shuffle: 'py1s', canonicalNodes: 2, ...config });
   return new MosaicDataset({ streams, config: parsed, batchSequences: 8, endOfText: END, ...options });
 }
 
@@ -136,6 +137,7 @@ describe('MosaicDataset', () => {
     );
     expect(() => open({}, { streams: { e: memoryReader([], 0) } })).toThrow(code('data_empty'));
     expect(() => open().nextBatch(8, T + 2)).toThrow(code('sequence_length_mismatch'));
+    expect(() => open({}, { vocabSize: 100 }).nextBatch(8, T)).toThrow(code('token_out_of_range'));
     for (const mix of [{ a: 0 }, { c: 1 }, { a: -1, b: 1 }, { a: Number.NaN }] as Record<string, number>[]) {
       expect(() => open().setMix(mix), JSON.stringify(mix)).toThrow(config);
     }
@@ -149,13 +151,16 @@ describe('MosaicDataset', () => {
   });
 });
 
-describe('orderConfigSchema', () => {
+describe('data.stream', () => {
   it('is our own order by default, MosaicML’s by its shuffles or keys, and not both', () => {
-    const parse = (config: object) => orderConfigSchema.safeParse(config);
-    expect(parse({}).data).toEqual({ shuffle: 'block' });
-    expect(isMosaicOrder(orderConfigSchema.parse({ shuffle: 'none' }))).toBe(false);
-    expect(isMosaicOrder(orderConfigSchema.parse({ shuffle: 'none', partition: 'orig' }))).toBe(true);
-    expect(isMosaicOrder(orderConfigSchema.parse({ shuffle: 'py1e' }))).toBe(true);
+    const parse = (config: object) => streamConfigSchema.safeParse(config);
+    expect(parse({}).data).toMatchObject({ shuffle: 'block', packing: 'none' });
+    expect(parse({ shuffle: 'py1e', packing: 'bestFit' }).error?.issues[0]?.message).toContain(
+      'packing: none',
+    );
+    expect(isMosaicOrder(streamConfigSchema.parse({ shuffle: 'none' }))).toBe(false);
+    expect(isMosaicOrder(streamConfigSchema.parse({ shuffle: 'none', partition: 'orig' }))).toBe(true);
+    expect(isMosaicOrder(streamConfigSchema.parse({ shuffle: 'py1e' }))).toBe(true);
     expect(parse({ batching: 'stratified' }).error?.issues[0]?.message).toContain('py1e');
     expect(parse({ shuffle: 'py1b' }).success).toBe(false);
     expect(parse({ shares: { a: { proportion: 0 } }, shuffle: 'py1e' }).success).toBe(false);

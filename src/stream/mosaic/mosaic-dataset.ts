@@ -25,6 +25,8 @@ export interface MosaicDatasetOptions {
   readonly batchSequences: number;
   /** token that ends a document */
   readonly endOfText: number;
+  /** ids of tokens are below it; default: not checked */
+  readonly vocabSize?: number;
   /** default: the only one */
   readonly rank?: RankOf;
   /** data workers a rank of the run to be reproduced has; default 1 */
@@ -93,11 +95,11 @@ export class MosaicDataset {
   /**
    * This rank's part of the next sequences, in memory of their own.
    * @param numSequences of all ranks; whole calls make up a batch
-   * @throws config_invalid where they reach past a batch; sequence_length_mismatch; shard_truncated, shard_corrupt,
+   * @throws config_invalid where they reach past a batch; sequence_length_mismatch; token_out_of_range; shard_truncated, shard_corrupt,
    * shard_missing. The position is then that before the call.
    */
   nextBatch(numSequences: number, sequenceLength: number): Batch {
-    const { batchSequences, endOfText } = this.options;
+    const { batchSequences, endOfText, vocabSize } = this.options;
     const place = this.settled();
     const within = (place.sampleInEpoch - place.begun) % batchSequences;
     if (within + numSequences > batchSequences) throw unevenBatch(batchSequences, numSequences);
@@ -106,7 +108,8 @@ export class MosaicDataset {
     for (const [b, sample] of places.entries()) {
       if (sample === NO_SAMPLE) continue;
       const { source, index } = this.locate(sample);
-      fillSequence(batch, b, readSequence(source.reader, index, sequenceLength), endOfText);
+      const tokens = readSequence(source.reader, index, sequenceLength, { vocabSize });
+      fillSequence(batch, b, tokens, endOfText);
     }
     this.place = { ...place, sampleInEpoch: place.sampleInEpoch + numSequences };
     return batch;
