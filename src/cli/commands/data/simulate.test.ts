@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -32,6 +32,19 @@ describe('data simulate', () => {
     });
     expect(found.num_downloads).toBe(found.num_shards);
     expect(found.timeline).toHaveLength(125);
+  });
+
+  it('takes the order of a recipe, where no option says another', async () => {
+    const order = 'stream:\n    shuffle: py1e\n    blockSize: 1000\n    canonicalNodes: 2\n  ';
+    const path = join(dir, 'ordered.yaml');
+    writeFileSync(
+      path,
+      readFileSync('recipes/quickstart.yaml', 'utf8').replace(/^data:\n +/m, `data:\n  ${order}`),
+    );
+    const found = async (...more: string[]) =>
+      JSON.parse((await simulate(path, ...plan, '--json', ...more)).stdout);
+    expect(await found()).toMatchObject({ shuffle: 'py1e', block_size: 1000, canonical_nodes: 2 });
+    expect(await found('--shuffle', 'block')).toMatchObject({ shuffle: 'block', block_size: 1000 });
   });
 
   it('takes the batch of a recipe, and says when the cache is too small', async () => {

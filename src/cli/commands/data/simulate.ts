@@ -14,7 +14,7 @@ import {
 import type { CliContext } from '../../context.ts';
 import { examples } from '../../help.ts';
 import { formatBytes, formatCount, formatSeconds, formatTable } from '../../output.ts';
-import { loadRecipe, requirePart } from '../../recipe.ts';
+import { loadRecipe, type Recipe, requirePart } from '../../recipe.ts';
 import { positive, wholeNumber } from '../../sampling.ts';
 import { simulationFigure } from './simulation-figure.ts';
 
@@ -33,7 +33,7 @@ interface Options {
   readonly latency: number;
   readonly cacheLimit?: number;
   readonly predownload?: number;
-  readonly shuffle: SimulateOptions['shuffle'];
+  readonly shuffle?: SimulateOptions['shuffle'];
   readonly blockSize?: number;
   readonly canonicalNodes?: number;
   readonly seed: number;
@@ -49,7 +49,10 @@ const MAX_USES = 20_000_000;
 export function simulateCommand(context: CliContext): Command {
   const command = new Command('simulate')
     .description('what a run on many nodes would download, keep in its cache and wait for')
-    .argument('[recipe]', 'takes the sequences a step from its train.batchSequences')
+    .argument(
+      '[recipe]',
+      'takes train.batchSequences, and shuffle, blockSize and canonicalNodes of data.stream, from it',
+    )
     .option('--index <folder>', 'the shards of an MDS data set, by its index.json')
     .option('--samples <n>', 'instead of --index: how many samples', positive)
     .option('--shard-samples <n>', 'samples a shard', positive)
@@ -64,9 +67,17 @@ export function simulateCommand(context: CliContext): Command {
     .option('--latency <ms>', 'before the first byte of a shard', wholeNumber, 50)
     .option('--cache-limit <bytes>', 'of a node; default: none', byteCount)
     .option('--predownload <n>', 'sequences a device fetches ahead; default: eight steps', positive)
-    .addOption(new Option('--shuffle <name>', 'the order').choices(SIMULATED_SHUFFLES).default('block'))
-    .option('--block-size <n>', 'samples shuffled among themselves; default as in training', positive)
-    .option('--canonical-nodes <n>', 'default: the nodes; py1s, py2s: 64 a node', positive)
+    .addOption(
+      new Option('--shuffle <name>', 'the order; default: the recipe’s, or block').choices(
+        SIMULATED_SHUFFLES,
+      ),
+    )
+    .option(
+      '--block-size <n>',
+      'samples shuffled among themselves; default: the recipe’s, or as in training',
+      positive,
+    )
+    .option('--canonical-nodes <n>', 'default: the recipe’s, or the nodes; py1s, py2s: 64 a node', positive)
     .option('--seed <n>', 'of the order', wholeNumber, 0)
     .option('--svg <file>', 'a figure of throughput and downloads over time')
     .option('--json', 'one JSON object, with the course over time');
@@ -81,7 +92,7 @@ export function simulateCommand(context: CliContext): Command {
         ],
         [
           'dabarex data simulate quickstart --index shards --cache-limit 2GB --svg run.svg',
-          'a recipe’s batch',
+          'a recipe’s batch and order',
         ],
       ])}\nData workers change when a device asks, not what a node downloads, and so are no option.\n`,
     )
@@ -90,8 +101,9 @@ export function simulateCommand(context: CliContext): Command {
 
 function run(recipePath: string | undefined, options: Options, context: CliContext): void {
   const shards = shardsOf(options, context.cwd);
-  const batch = options.batch ?? batchOf(recipePath, context.cwd);
-  const plan = planOf(options, shards, batch);
+  const recipe = recipePath === undefined ? undefined : loadRecipe(recipePath, [], context.cwd);
+  const batch = options.batch ?? batchOf(recipe);
+  const plan = planOf({ ...orderOf(recipe), ...options }, shards, batch);
   requireBounded(plan);
   const result = simulate(plan);
   if (options.svg !== undefined) {
@@ -102,7 +114,7 @@ function run(recipePath: string | undefined, options: Options, context: CliConte
 }
 
 function planOf(options: Options, shards: readonly SimulatedShard[], globalBatch: number): SimulateOptions {
-  const { nodes, devices, shuffle } = options;
+  const { nodes, devices, shuffle = 'block' } = options;
   if (globalBatch % (nodes * devices) !== 0) {
     throw usage(
       `${globalBatch} sequences a step cannot be shared by ${nodes} x ${devices} devices. Choose a multiple of ${nodes * devices}.`,
@@ -170,10 +182,15 @@ function shardsOf(options: Options, cwd: string): SimulatedShard[] {
   });
 }
 
-function batchOf(recipePath: string | undefined, cwd: string): number {
-  if (recipePath === undefined)
-    throw usage('Say how many sequences a step has: --batch N, or name a recipe.');
-  return requirePart(loadRecipe(recipePath, [], cwd), 'train').batchSequences;
+function batchOf(recipe: Recipe | undefined): number {
+  if (recipe === undefined) throw usage('Say how many sequences a step has: --batch N, or name a recipe.');
+  return requirePart(recipe, 'train').batchSequences;
+}
+
+/** What options stand in place of. */
+function orderOf(recipe: Recipe | undefined): Pick<Options, 'shuffle' | 'blockSize' | 'canonicalNodes'> {
+  const { shuffle, blockSize, canonicalNodes } = recipe?.data?.stream ?? {};
+  return { shuffle, blockSize, canonicalNodes };
 }
 
 function settingsOf({ shards, ...plan }: SimulateOptions) {
