@@ -81,7 +81,7 @@ function allowedChanges(recipe: Recipe, context: CliContext): Pick<OpenRunOption
   // The shards may have moved: a checkpoint knows its data by their content.
   const places = ['data.shards', 'data.stream.cacheLimit', 'data.stream.predownload'];
   return {
-    mayDiffer: ['serve', 'evaluate', 'data.curriculum', ...places],
+    mayDiffer: ['serve', 'evaluate', 'data.curriculum', 'data.memory', ...places],
     onChange: (stored) => requireSamePast(parseConfig(recipeSchema, stored, path), recipe, path),
   };
 }
