@@ -1,5 +1,6 @@
 export { type Clock, systemClock } from './clock.ts';
 export { parseConfig } from './config.ts';
+export { DIGEST_NAMES } from './digest-names.ts';
 export { type ErrorData, errorFromData, errorToData } from './error-data.ts';
 export { assert, DabarexError, ERROR_CODES, type ErrorCode, type ErrorFields } from './errors.ts';
 export { fileError } from './file-errors.ts';

@@ -5,6 +5,7 @@
  */
 import { createHash, getHashes } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { DIGEST_NAMES } from '../base/index.ts';
 
 /** Called with all parts of a file, one after the other. */
 interface Hasher {
@@ -12,26 +13,6 @@ interface Hasher {
   /** lower-case hex */
   digest(): string;
 }
-
-const CRYPTO_NAMES = new Map([
-  ['md5', 'md5'],
-  ['sha1', 'sha1'],
-  ['sha224', 'sha224'],
-  ['sha256', 'sha256'],
-  ['sha384', 'sha384'],
-  ['sha512', 'sha512'],
-  ['sha512_224', 'sha512-224'],
-  ['sha512_256', 'sha512-256'],
-  ['sha3_224', 'sha3-224'],
-  ['sha3_256', 'sha3-256'],
-  ['sha3_384', 'sha3-384'],
-  ['sha3_512', 'sha3-512'],
-  ['blake2b', 'blake2b512'],
-  ['blake2s', 'blake2s256'],
-  ['md5-sha1', 'md5-sha1'],
-  ['ripemd160', 'ripemd160'],
-  ['sm3', 'sm3'],
-]);
 
 const XXHASH_NAMES = ['xxh64', 'xxh3_64', 'xxh3_128', 'xxh128', 'xxh32'];
 
@@ -41,13 +22,13 @@ const CHEAPEST = [...XXHASH_NAMES, 'sha1', 'sha256', 'sha224', 'sha512', 'sha384
 /** All names {@link hashBytes} knows on this machine. */
 export function knownHashes(): string[] {
   const here = new Set(getHashes());
-  return [...XXHASH_NAMES, ...[...CRYPTO_NAMES].filter(([, each]) => here.has(each)).map(([name]) => name)];
+  return [...XXHASH_NAMES, ...[...DIGEST_NAMES].filter(([, each]) => here.has(each)).map(([name]) => name)];
 }
 
 /** True where {@link hashBytes} knows the algorithm. */
 export function isKnownHash(name: string): boolean {
   if (XXHASH_NAMES.includes(name)) return true;
-  const cryptoName = CRYPTO_NAMES.get(name);
+  const cryptoName = DIGEST_NAMES.get(name);
   return cryptoName !== undefined && getHashes().includes(cryptoName);
 }
 
@@ -68,7 +49,7 @@ export function checkableHash(hashes: Readonly<Record<string, string>>): [string
 
 function createHasher(name: string): Hasher {
   if (XXHASH_NAMES.includes(name)) return createXxHasher(name);
-  const hash = createHash(CRYPTO_NAMES.get(name)!);
+  const hash = createHash(DIGEST_NAMES.get(name)!);
   return { update: (part) => hash.update(part), digest: () => hash.digest('hex') };
 }
 

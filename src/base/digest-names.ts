@@ -1,0 +1,20 @@
+/** Digests by the names of Python's hashlib, which an MDS index uses, and what node:crypto calls them. */
+export const DIGEST_NAMES: ReadonlyMap<string, string> = new Map([
+  ['md5', 'md5'],
+  ['sha1', 'sha1'],
+  ['sha224', 'sha224'],
+  ['sha256', 'sha256'],
+  ['sha384', 'sha384'],
+  ['sha512', 'sha512'],
+  ['sha512_224', 'sha512-224'],
+  ['sha512_256', 'sha512-256'],
+  ['sha3_224', 'sha3-224'],
+  ['sha3_256', 'sha3-256'],
+  ['sha3_384', 'sha3-384'],
+  ['sha3_512', 'sha3-512'],
+  ['blake2b', 'blake2b512'],
+  ['blake2s', 'blake2s256'],
+  ['md5-sha1', 'md5-sha1'],
+  ['ripemd160', 'ripemd160'],
+  ['sm3', 'sm3'],
+]);
