@@ -1,5 +1,6 @@
 /** What is wrong with a value of a config, in words like those of our other errors: the value found, and what it must be. */
 import type { z } from 'zod';
+import { nearestWord } from './nearest.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -17,21 +18,21 @@ const TYPES: Readonly<Record<string, string>> = {
 /** `-1 must be more than 0`, or the schema's own words where it has some. */
 export function describeIssue(issue: Issue, config: unknown): string {
   const value = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], config);
-  const must = requirementOf(issue);
+  const must = requirementOf(issue, value);
   if (must === undefined) return issue.message;
   if (value === undefined) return `missing; it must be ${must}`;
   return `${show(value)} must be ${must}`;
 }
 
-/** What completes "it must be"; undefined where the message of the issue says it. */
-function requirementOf(issue: Issue): string | undefined {
+/** What completes "it must be"; undefined where the message of the issue says it. @param value what was found */
+function requirementOf(issue: Issue, value: unknown): string | undefined {
   // A schema with words of its own has replaced zod's, which begin like these.
   if (!/^(Invalid|Too (small|big)|Unrecognized)/.test(issue.message)) return undefined;
   switch (issue.code) {
     case 'invalid_type':
       return TYPES[issue.expected] ?? issue.expected;
     case 'invalid_value':
-      return oneOf(issue.values);
+      return oneOf(issue.values, value);
     case 'too_small':
       return boundOf(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
     case 'too_big':
@@ -41,21 +42,33 @@ function requirementOf(issue: Issue): string | undefined {
     case 'invalid_format':
       return `text like ${'pattern' in issue ? String(issue.pattern) : issue.format}`;
     case 'invalid_key':
-      return `under another key: ${issue.issues.map((each) => requirementOf(each) ?? each.message).join(', ')}`;
+      return `under another key: ${issue.issues.map((each) => requirementOf(each, undefined) ?? each.message).join(', ')}`;
     case 'invalid_union':
-      return 'options' in issue ? oneOf(issue.options as readonly unknown[]) : alternatives(issue.errors);
+      return 'options' in issue
+        ? oneOf(issue.options as readonly unknown[], value)
+        : alternatives(issue.errors, value);
     default:
       return undefined;
   }
 }
 
-function alternatives(errors: readonly (readonly Issue[])[]): string | undefined {
-  const each = errors.map(([first]) => first && requirementOf(first));
+function alternatives(errors: readonly (readonly Issue[])[], value: unknown): string | undefined {
+  const each = errors.map(([first]) => first && requirementOf(first, value));
   return each.length > 0 && each.every(Boolean) ? [...new Set(each)].join(' or ') : undefined;
 }
 
-function oneOf(values: readonly unknown[]): string {
-  return values.map((value) => JSON.stringify(value)).join(' or ');
+/** Longer lists are told behind the nearest of them. */
+const MANY = 4;
+
+/** The values that are known, the one first that was meant perhaps. */
+function oneOf(known: readonly unknown[], found: unknown): string {
+  const words = known.filter((each) => typeof each === 'string');
+  const nearest = typeof found === 'string' ? nearestWord(found, words) : undefined;
+  const shown = (values: readonly unknown[]) => values.map((value) => JSON.stringify(value));
+  if (nearest === undefined) return shown(known).join(' or ');
+  const others = shown(known.filter((each) => each !== nearest));
+  if (known.length <= MANY) return [JSON.stringify(nearest), ...others].join(' or ');
+  return `${JSON.stringify(nearest)}, which is nearest, or one of ${others.join(', ')}`;
 }
 
 function boundOf(origin: string, relation: string, bound: number | bigint): string {
