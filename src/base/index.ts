@@ -10,6 +10,7 @@ export {
   describeOwner,
   isAlive,
   isLocked,
+  isProcess,
   type LockAttempt,
   type LockOwner,
   thisProcess,
@@ -20,4 +21,4 @@ export { finishParts, type Parts, Turns } from './parts.ts';
 export type { OnProgress, Progress } from './progress.ts';
 export { philox, Rng, streamOf } from './rng.ts';
 export { answerJobs, ThreadPool } from './thread-pool.ts';
-export { spawnWorker } from './worker.ts';
+export { moduleBeside, spawnWorker } from './worker.ts';

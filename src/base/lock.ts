@@ -100,12 +100,17 @@ export function thisProcess(): LockOwner {
 /** Whether the process lives, or is on another host, where it cannot be asked. */
 export function isAlive(owner: LockOwner): boolean {
   if (owner.host !== hostname()) return true;
+  return isProcess(owner.pid) && owner.processStart === processStart(owner.pid);
+}
+
+/** Whether a process of this machine has the id. */
+export function isProcess(pid: number): boolean {
   try {
-    process.kill(owner.pid, 0);
+    process.kill(pid, 0);
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
-  return owner.processStart === processStart(owner.pid);
 }
 
 /** Boot id and start tick of a process (proc(5), /proc/PID/stat field 22). */

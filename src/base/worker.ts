@@ -3,6 +3,11 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
+/** The module `name` (without its ending) beside the one at `from`, its `import.meta.url`: `.ts` as that is, or `.js`. */
+export function moduleBeside(from: string, name: string): URL {
+  return new URL(`./${name}${from.endsWith('.ts') ? '.ts' : '.js'}`, from);
+}
+
 /** Starts the module at `url` in a thread: a `.ts` file under tsx (working in the repo), a `.js` file plainly. */
 export function spawnWorker(url: URL, options: WorkerOptions = {}): Worker {
   return new Worker(url.pathname.endsWith('.ts') ? underTsx(url) : url, options);

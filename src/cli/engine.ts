@@ -1,4 +1,5 @@
 /** The inference engine of a model folder, in a thread of its own; and what to say where native kernels are missing. */
+import { moduleBeside } from '../base/index.ts';
 import { EngineClient, type EngineConfig } from '../infer/index.ts';
 import { nativeUnavailableReason } from '../tensor/index.ts';
 import type { CliContext } from './context.ts';
@@ -9,10 +10,8 @@ export function startEngine(
   options: LoaderOptions,
   engine: Partial<EngineConfig> = {},
 ): Promise<EngineClient> {
-  // A built package holds .js files where the repository holds .ts.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return EngineClient.start({
-    loader: new URL(`./engine-loader.${extension}`, import.meta.url),
+    loader: moduleBeside(import.meta.url, 'engine-loader'),
     loaderOptions: options,
     engine,
   });

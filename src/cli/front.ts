@@ -3,7 +3,7 @@
  * for a second and more. That thread listens before any work begins, and gets the model when there is one.
  */
 import type { Worker } from 'node:worker_threads';
-import { DabarexError, errorFromData, spawnWorker } from '../base/index.ts';
+import { DabarexError, errorFromData, moduleBeside, spawnWorker } from '../base/index.ts';
 import type { CliContext } from './context.ts';
 import type { FromFront, FrontSettings, ModelToServe, ToFront } from './front-protocol.ts';
 
@@ -34,9 +34,7 @@ export class Front {
 
   /** Starts the thread and waits until it listens. @throws port_in_use and what else keeps a server from listening */
   static async start(settings: FrontSettings, context: CliContext): Promise<Front> {
-    // A built package holds .js files where the repository holds .ts.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const url = new URL(`./front-worker.${extension}`, import.meta.url);
+    const url = moduleBeside(import.meta.url, 'front-worker');
     const worker = spawnWorker(url, { workerData: settings, name: 'front' });
     const stopped = endOf(worker);
     try {

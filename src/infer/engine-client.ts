@@ -1,6 +1,6 @@
 /** An engine in a worker thread, seen from the thread that started it. */
 import type { Worker } from 'node:worker_threads';
-import { DabarexError, errorFromData, spawnWorker } from '../base/index.ts';
+import { DabarexError, errorFromData, moduleBeside, spawnWorker } from '../base/index.ts';
 import type { EngineConfig } from './engine.ts';
 import { EventQueue } from './event-queue.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './protocol.ts';
@@ -39,9 +39,7 @@ export class EngineClient implements TextGenerator {
       loaderOptions: options.loaderOptions,
       engine: options.engine ?? {},
     };
-    // A built package holds .js files where the repo holds .ts.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const url = new URL(`./engine-worker.${extension}`, import.meta.url);
+    const url = moduleBeside(import.meta.url, 'engine-worker');
     const worker = spawnWorker(url, { workerData: settings, name: 'engine' });
     try {
       const info = await untilReady(worker);

@@ -10,7 +10,7 @@ import type { NpmOptions, RemoteOptions } from '../storage/index.ts';
 import { memoryBytesOf, type PrepareConfig } from './config.ts';
 import { type CorpusManifest, corpusReport, type StageTime } from './corpus-report.ts';
 import { stageKey } from './manifest.ts';
-import { JobPool } from './pipeline/job-pool.ts';
+import { openJobPool } from './pipeline/job-pool.ts';
 import { publishCorpus } from './pipeline/publish.ts';
 import { type PlannedStage, plannedStage } from './pipeline/registry.ts';
 import {
@@ -110,7 +110,7 @@ async function runStages(
   const stagesDir = join(options.dir, 'stages');
   const warn = options.warn ?? (() => undefined);
   const { cacheDir, baseDir, npm, store, signal, onProgress, silentMs } = options;
-  const pool = new JobPool({
+  const pool = openJobPool({
     threads: options.threads ?? 1,
     memoryBytes: memoryBytesOf(config.memory),
     context: { stagesDir, cacheDir, baseDir, npm, store },

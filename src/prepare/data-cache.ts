@@ -5,7 +5,7 @@
  */
 import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLocked } from '../base/index.ts';
+import { isLocked, isProcess } from '../base/index.ts';
 
 const KINDS = ['documents', 'tokenizers', 'shards', 'stages'] as const;
 
@@ -59,8 +59,10 @@ function useOf(
 ): CacheEntry['use'] {
   if (kind === 'stages') return isPreparing || hasTasks(path) ? 'locked' : 'unused';
   const [, of, pid] = /^(.*?)(?:\.lock)?\.(?:tmp|stale)-(\w+)$/.exec(name) ?? [];
-  if (of !== undefined)
-    return isLocked(join(path, '..', `${of}.lock`)) || isAlive(pid!) ? 'locked' : 'leftover';
+  if (of !== undefined) {
+    const isWritten = /^\d+$/.test(pid!) && isProcess(Number(pid));
+    return isWritten || isLocked(join(path, '..', `${of}.lock`)) ? 'locked' : 'leftover';
+  }
   if (isLocked(`${path}.lock`)) return 'locked';
   const { key, corpusKey } = manifestKeys(path);
   const isUsed =
@@ -83,14 +85,6 @@ function manifestKeys(path: string): { key: string; corpusKey: string } {
     return { key, corpusKey };
   } catch {
     return { key: '', corpusKey: '' };
-  }
-}
-
-function isAlive(pid: string): boolean {
-  try {
-    return /^\d+$/.test(pid) && process.kill(Number(pid), 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

@@ -2,7 +2,7 @@
  * Encoding in worker threads. Lines of documents go there as the bytes that stand in the file, so that nothing but reading is left
  * to the thread that asks; a text too long for one thread goes in parts that end where the tokenizer splits anyway.
  */
-import { ThreadPool } from '../base/index.ts';
+import { moduleBeside, ThreadPool } from '../base/index.ts';
 import type { LineBlock } from '../stream/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import type { EncodeAnswer, EncodeJob } from './encode-worker.ts';
@@ -15,8 +15,8 @@ export class EncodePool {
 
   /** @param tokenizerPath a tokenizer.json, loaded once by each thread; @param tokenizer the same */
   constructor(tokenizerPath: string, tokenizer: Tokenizer, threads: number) {
-    const url = new URL(`./encode-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
-    this.pool = new ThreadPool(url, { tokenizerPath }, threads);
+    const url = moduleBeside(import.meta.url, 'encode-worker');
+    this.pool = new ThreadPool({ url, workerData: { tokenizerPath }, threads });
     this.tokenizer = tokenizer;
   }
 

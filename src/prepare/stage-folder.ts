@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DabarexError, fileError, syncFolder } from '../base/index.ts';
+import { DabarexError, fileError, isProcess, syncFolder } from '../base/index.ts';
 import { describeOwner, tryLock } from '../runs/index.ts';
 import { type Manifest, trustedManifest, writeManifest } from './manifest.ts';
 
@@ -103,18 +103,8 @@ function removeLeftovers(folder: string): void {
   const lockPrefix = `${basename(folder)}.lock.tmp-`;
   for (const name of readdirSync(dirname(folder))) {
     const isLeftover = name.startsWith(prefix) && /^(\d+|replaced)$/.test(name.slice(prefix.length));
-    const isOfLock = name.startsWith(lockPrefix) && isGone(Number(name.slice(lockPrefix.length)));
+    const isOfLock = name.startsWith(lockPrefix) && !isProcess(Number(name.slice(lockPrefix.length)));
     if (isLeftover || isOfLock) rmSync(join(dirname(folder), name), { recursive: true, force: true });
-  }
-}
-
-/** Whether no process of this machine has the id; one that waits for the lock is writing its own file. */
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
   }
 }
 

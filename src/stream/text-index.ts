@@ -9,7 +9,14 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, mkdirSync, rmSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DabarexError, fileError, type OnProgress, ThreadPool, writeFileAtomic } from '../base/index.ts';
+import {
+  DabarexError,
+  fileError,
+  moduleBeside,
+  type OnProgress,
+  ThreadPool,
+  writeFileAtomic,
+} from '../base/index.ts';
 import { tryLock } from '../runs/index.ts';
 import { TokenBuffer, type Tokenizer } from '../tokenizer/index.ts';
 import { lineBlocks, textBlocks } from './line-blocks.ts';
@@ -120,12 +127,12 @@ export class TextIndexer {
     if (bytes < THREADED_BYTES) {
       return async (job) => new Chunker(job.path, tokenizer, settings, this.out).chunk(job);
     }
-    const url = new URL(
-      `./text-index-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
-      import.meta.url,
-    );
     const workerData: ChunkWorkerData = { tokenizerJson: this.tokenizerJson, settings };
-    this.pool ??= new ThreadPool(url, workerData, threads);
+    this.pool ??= new ThreadPool({
+      url: moduleBeside(import.meta.url, 'text-index-worker'),
+      workerData,
+      threads,
+    });
     const { pool } = this;
     return (job) => pool.run(job, [job.bytes.buffer as ArrayBuffer]);
   }

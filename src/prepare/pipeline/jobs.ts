@@ -8,8 +8,8 @@ import { dirname, join } from 'node:path';
 import type { NpmOptions, RemoteOptions } from '../../storage/index.ts';
 import type { Document } from '../documents.ts';
 import type { SourceConfig } from '../source-config.ts';
-import type { Outcome, Transform } from '../text/stage.ts';
-import { type ReadResult, readUnit, unitDocuments } from './read-unit.ts';
+import type { Figures, Outcome, Transform } from '../text/stage.ts';
+import { type ReadOptions, type ReadResult, readUnit, unitDocuments } from './read-unit.ts';
 import { stageNamed } from './registry.ts';
 import { publishFile, readShard, type Shard, writeShard } from './shard-file.ts';
 import { openSource, type ReadUnit } from './sources.ts';
@@ -65,9 +65,18 @@ export type Job =
       readonly name: string;
     };
 
+type JobOf<Kind extends Job['kind']> = Extract<Job, { readonly kind: Kind }>;
+type Warn = (message: string) => void;
+
 /** The receipt of `read`, `NAME.json`. */
 export interface ReadReceipt extends ReadResult {
   readonly seconds: number;
+}
+
+/** The receipt of `merge`, `SUMMARY.json`. */
+export interface SummaryReceipt {
+  /** what the stage's survey says of its summary, if it says anything */
+  readonly figures?: Figures;
 }
 
 /** The receipt of `apply`, `NAME.json`. */
@@ -81,24 +90,22 @@ export interface ApplyReceipt {
 /** Does jobs one after another; made once per thread, it keeps the functions of stages between jobs. */
 export class JobRunner {
   private readonly context: JobContext;
-  private readonly warn: (message: string) => void;
   private readonly signal?: AbortSignal;
   private made: { key: string; transform: Transform } | undefined;
 
-  constructor(context: JobContext, warn: (message: string) => void, signal?: AbortSignal) {
+  constructor(context: JobContext, signal?: AbortSignal) {
     this.context = context;
-    this.warn = warn;
     this.signal = signal;
   }
 
-  async run(job: Job): Promise<void> {
+  async run(job: Job, warn: Warn): Promise<void> {
     switch (job.kind) {
       case 'read':
-        return this.read(job);
+        return this.read(job, warn);
       case 'map':
         return this.map(job);
       case 'merge':
-        return this.merge(job);
+        return this.merge(job, warn);
       case 'apply':
         return this.apply(job);
       case 'measure':
@@ -108,39 +115,45 @@ export class JobRunner {
     }
   }
 
-  private async read({ unit, name }: Extract<Job, { kind: 'read' }>): Promise<void> {
+  private async read({ unit, name }: JobOf<'read'>, warn: Warn): Promise<void> {
     const started = performance.now();
     await this.inWorkDir(name, async (workDir) => {
-      const result = await readUnit(unit, name, { ...this.readOptions, workDir });
+      const result = await readUnit(unit, name, { ...this.readOptions(warn), workDir });
       this.publishReceipt(name, started, result);
     });
   }
 
-  private async map({ stage, config, shard, part }: Extract<Job, { kind: 'map' }>): Promise<void> {
+  private async map({ stage, config, shard, part }: JobOf<'map'>): Promise<void> {
     const documents = readShard(this.context.stagesDir, shard);
     this.publish(part, await stageNamed(stage).survey!.map!(documents, config));
   }
 
-  private async merge({ stage, config, parts, summary }: Extract<Job, { kind: 'merge' }>): Promise<void> {
+  private async merge({ stage, config, parts, summary }: JobOf<'merge'>, warn: Warn): Promise<void> {
     const survey = stageNamed(stage).survey!;
     await this.inWorkDir(summary, async (workDir) => {
-      const sources = (survey.sources?.(config) ?? []).map((source) => this.documentsOf(source, workDir));
+      const sources = (survey.sources?.(config) ?? []).map((source) =>
+        this.documentsOf(source, { ...this.readOptions(warn), workDir }),
+      );
       const bytes = await survey.merge(
         parts.map((part) => join(this.context.stagesDir, part)),
         config,
         { memoryBytes: this.context.mergeBytes, workDir, sources, signal: this.signal },
       );
       this.publish(summary, bytes);
+      const receipt: SummaryReceipt = { figures: survey.describe?.(bytes) };
+      this.publish(`${summary}.json`, JSON.stringify(receipt));
     });
   }
 
-  private async *documentsOf(source: SourceConfig, workDir: string): AsyncGenerator<Document> {
-    const opened = await openSource({ source, domain: '', index: 0 }, this.readOptions);
-    const options = { ...this.readOptions, workDir };
+  private async *documentsOf(
+    source: SourceConfig,
+    options: Omit<ReadOptions, 'stagesDir'>,
+  ): AsyncGenerator<Document> {
+    const opened = await openSource({ source, domain: '', index: 0 }, options);
     for (const unit of opened.units) yield* unitDocuments(unit, emptyTally(), options);
   }
 
-  private async apply(job: Extract<Job, { kind: 'apply' }>): Promise<void> {
+  private async apply(job: JobOf<'apply'>): Promise<void> {
     const started = performance.now();
     const { stagesDir } = this.context;
     const { shard, number, name } = job;
@@ -160,7 +173,7 @@ export class JobRunner {
     this.publishReceipt(name, started, { shard: result, tally });
   }
 
-  private transformOf({ stage, config, summary }: Extract<Job, { kind: 'apply' }>): Transform {
+  private transformOf({ stage, config, summary }: JobOf<'apply'>): Transform {
     const key = JSON.stringify([stage, config, summary]);
     if (this.made?.key !== key) {
       const bytes = summary === undefined ? undefined : readFileSync(join(this.context.stagesDir, summary));
@@ -191,18 +204,18 @@ export class JobRunner {
     }
   }
 
-  private get readOptions() {
-    const { context, warn, signal } = this;
+  private readOptions(warn: Warn) {
+    const { context, signal } = this;
     return { ...context, warn, signal };
   }
 
-  private publish(path: string, bytes: Uint8Array): void {
+  private publish(path: string, bytes: Uint8Array | string): void {
     publishFile(join(this.context.stagesDir, path), bytes);
   }
 
   private publishReceipt(name: string, startedMs: number, result: object): void {
     const seconds = Math.round(performance.now() - startedMs) / 1000;
-    publishFile(join(this.context.stagesDir, `${name}.json`), JSON.stringify({ ...result, seconds }));
+    this.publish(`${name}.json`, JSON.stringify({ ...result, seconds }));
   }
 }
 

@@ -70,8 +70,11 @@ export interface Survey<Config> {
    */
   merge(partPaths: readonly string[], config: Config, options: MergeOptions): Promise<Uint8Array>;
   /** figures of a summary for the manifest and the report, by snake_case name: how many lines are dropped, how well a model does */
-  describe?(summary: Uint8Array): Readonly<Record<string, number>>;
+  describe?(summary: Uint8Array): Figures;
 }
+
+/** Figures by snake_case name. */
+export type Figures = Readonly<Record<string, number>>;
 
 export interface MergeOptions {
   /** about how much memory the merge may use besides its result */

@@ -6,7 +6,7 @@
  * after the last batch taken, not after those read ahead.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
-import { assert, errorFromData, spawnWorker } from '../../base/index.ts';
+import { assert, errorFromData, moduleBeside, spawnWorker } from '../../base/index.ts';
 import type { Batch } from '../batch.ts';
 import { type DataState, requireSameOrder } from '../data-state.ts';
 import type { Mix } from '../places.ts';
@@ -65,9 +65,7 @@ export class BatchLoader {
   static async open(options: BatchLoaderOptions): Promise<BatchLoader> {
     const { numSequences: _, batchesPerStep, stepsAhead, ...settings } = options;
     const { port1: port, port2 } = new MessageChannel();
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const url = new URL(`./reader-worker.${extension}`, import.meta.url);
-    const worker = spawnWorker(url, {
+    const worker = spawnWorker(moduleBeside(import.meta.url, 'reader-worker'), {
       workerData: { port: port2, settings } satisfies { port: MessagePort; settings: LoaderSettings },
       transferList: [port2],
       name: 'loader',
