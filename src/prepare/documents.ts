@@ -1,7 +1,10 @@
 /** Clean documents on disk: one JSON object a line, `{"id","source","path","text"}`. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { DabarexError } from '../base/index.ts';
+import { RowsError, readLines } from '../stream/index.ts';
+
+/** A longer one could not be a string. */
+const MAX_LINE_BYTES = 1 << 29;
 
 export interface Document {
   /** the first 32 hex digits of the sha256 of the text */
@@ -44,42 +47,34 @@ export function* documentLines(documents: Iterable<Document>): Generator<Uint8Ar
  * @throws documents_invalid for a line that is not a document
  */
 export async function* readDocuments(path: string): AsyncGenerator<Document> {
-  let lineNumber = 0;
-  for await (const line of linesOf(path)) yield parseDocument(line, path, { lineNumber: ++lineNumber });
-}
-
-/** Lines ended by `\n` alone; node's readline would also cut at U+2028, which JSON leaves as it is. */
-async function* linesOf(path: string): AsyncGenerator<string> {
-  const pending: Uint8Array[] = [];
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-      pending.push(chunk.subarray(start, end));
-      yield Buffer.concat(pending.splice(0)).toString('utf8');
-      start = end + 1;
+  try {
+    for await (const { number, bytes } of readLines(path, { maxLineBytes: MAX_LINE_BYTES })) {
+      yield parseDocument(bytes.toString('utf8'), path, { lineNumber: number });
     }
-    if (start < chunk.length) pending.push(chunk.subarray(start));
+  } catch (error) {
+    throw error instanceof RowsError ? noDocument(path, { lineNumber: error.line! }) : error;
   }
-  if (pending.length > 0) yield Buffer.concat(pending).toString('utf8');
 }
 
 /**
  * The document on one line of the file at `path`.
  * @throws documents_invalid, with the place of the line
  */
-export function parseDocument(
-  line: string,
-  path: string,
-  place: { readonly lineNumber: number } | { readonly startByte: number },
-): Document {
+export function parseDocument(line: string, path: string, place: LinePlace): Document {
   try {
     const document = JSON.parse(line) as Document;
     if (typeof document.id === 'string' && typeof document.text === 'string') return document;
   } catch {
     // reported below
   }
+  throw noDocument(path, place);
+}
+
+type LinePlace = { readonly lineNumber: number } | { readonly startByte: number };
+
+function noDocument(path: string, place: LinePlace): DabarexError {
   const which = 'lineNumber' in place ? `line ${place.lineNumber}` : `the line at byte ${place.startByte}`;
-  throw new DabarexError(
+  return new DabarexError(
     'documents_invalid',
     `${path}: ${which} is not a document. Delete the folder of documents and prepare the corpus again.`,
     { path, ...place },

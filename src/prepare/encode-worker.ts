@@ -1,6 +1,7 @@
 /** A thread of {@link EncodePool}: documents in, tokens out. */
 import { workerData } from 'node:worker_threads';
 import { answerJobs } from '../base/index.ts';
+import { linesIn } from '../stream/index.ts';
 import { loadTokenizer, TokenBuffer } from '../tokenizer/index.ts';
 import { parseDocument } from './documents.ts';
 
@@ -37,16 +38,14 @@ function encodeLines(
   const buffer = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength);
   let documents = 0;
   let bytes = 0;
-  for (let start = 0; start < buffer.length; documents++) {
-    const newline = buffer.indexOf(10, start);
-    const end = newline < 0 ? buffer.length : newline;
+  for (const { start, end } of linesIn(buffer)) {
     const { text } = parseDocument(buffer.toString('utf8', start, end), path, {
       startByte: startByte + start,
     });
     tokenizer.encodeInto(text, out);
     out.push(tokenizer.endOfTextId);
     bytes += Buffer.byteLength(text);
-    start = end + 1;
+    documents++;
   }
   return { documents, bytes };
 }

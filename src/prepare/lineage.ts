@@ -6,6 +6,7 @@
 import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { assert, DabarexError, fileError } from '../base/index.ts';
+import { linesIn } from '../stream/index.ts';
 import type { CorpusManifest } from './corpus-report.ts';
 import { type Document, identified, readDocuments } from './documents.ts';
 import { SPLITS, type Split } from './split.ts';
@@ -34,11 +35,7 @@ export class LineageWriter {
   /** Whole lines of a document file. @throws documents_invalid */
   addLines(bytes: Uint8Array): void {
     const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (let start = 0; start < lines.length; ) {
-      const newline = lines.indexOf(10, start);
-      this.ids.push(idOf(lines.subarray(start, newline < 0 ? lines.length : newline), this.path));
-      start = newline < 0 ? lines.length : newline + 1;
-    }
+    for (const { start, end } of linesIn(lines)) this.ids.push(idOf(lines.subarray(start, end), this.path));
   }
 
   /** The next tokens; an end-of-text token ends a document. */

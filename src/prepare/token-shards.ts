@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError, type OnProgress } from '../base/index.ts';
-import { type LineBlock, lineBlocks, MdsWriter } from '../stream/index.ts';
+import { type LineBlock, lineBlocks, linesIn, MdsWriter } from '../stream/index.ts';
 import { loadTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import type { CorpusManifest } from './corpus-report.ts';
 import { parseDocument } from './documents.ts';
@@ -159,12 +159,9 @@ function encodeBlock(pool: EncodePool, block: LineBlock, path: string): Promise<
   if (block.bytes.length < LONG_BLOCK_BYTES) return [pool.encodeLines(block, path)];
   const answers: Promise<EncodeAnswer>[] = [];
   const lines = Buffer.from(block.bytes.buffer);
-  for (let start = 0; start < lines.length; ) {
-    const newline = lines.indexOf(10, start);
-    const end = newline < 0 ? lines.length : newline;
+  for (const { start, end } of linesIn(lines)) {
     const place = { startByte: block.startByte + start };
     answers.push(...pool.encodeText(parseDocument(lines.toString('utf8', start, end), path, place).text));
-    start = end + 1;
   }
   return answers;
 }

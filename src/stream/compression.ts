@@ -14,6 +14,7 @@ import { brotliCompressSync, brotliDecompressSync, constants, gunzipSync } from 
 import { DabarexError } from '../base/index.ts';
 import { gzipAsPython } from './gzip.ts';
 import { bzip2Compress, bzip2Decompress, CodecError, zstdCompress, zstdDecompress } from './wasm-codecs.ts';
+import { zstdFrame } from './zstd-frame.ts';
 
 export interface PackOptions {
   /** what `gz` writes as the time of its making, in seconds since 1970; default 0, so that equal data gives equal files */
@@ -115,22 +116,9 @@ function parse(spec: string) {
 
 /** A frame names its size, so that one that lies is refused before memory is taken. */
 function unpackZstd(packed: Uint8Array, limitBytes: number): Uint8Array {
-  const stated = zstdContentSize(packed);
+  const stated = zstdFrame(packed)?.contentBytes;
   if (stated !== undefined && stated > limitBytes) throw new CodecError(`it states ${stated} bytes`);
   return zstdDecompress(packed, limitBytes);
-}
-
-/** Frame_Content_Size of the first frame; undefined where it has none. @see RFC 8878, section 3.1.1.1 */
-function zstdContentSize(packed: Uint8Array): bigint | undefined {
-  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-  if (packed.length < 18 || view.getUint32(0, true) !== 0xfd2fb528) return undefined;
-  const descriptor = packed[4]!;
-  const singleSegment = (descriptor & 0x20) !== 0;
-  const at = 5 + (singleSegment ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
-  const kind = descriptor >> 6;
-  if (kind === 0) return singleSegment ? BigInt(view.getUint8(at)) : undefined;
-  if (kind === 1) return BigInt(view.getUint16(at, true) + 256);
-  return kind === 2 ? BigInt(view.getUint32(at, true)) : view.getBigUint64(at, true);
 }
 
 /** The library takes as much memory as the head of the block states, so the head is read first. */

@@ -2,10 +2,11 @@
 import { availableParallelism } from 'node:os';
 import { assert, DabarexError, type OnProgress } from '../base/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
+import { packingOf } from './rows/unpacked.ts';
 import type { TextFormat } from './text-chunks.ts';
 import { type IndexedFile, TextIndexer } from './text-index.ts';
 import { TextReader } from './text-reader.ts';
-import { gunzipFile, parquetToLines } from './text-unpack.ts';
+import { parquetToLines, unpackFile } from './text-unpack.ts';
 
 export interface OpenTextOptions {
   readonly tokenizer: Tokenizer;
@@ -13,7 +14,7 @@ export interface OpenTextOptions {
   readonly sampleTokens: number;
   /** indexes and what was unpacked go here */
   readonly cacheDir: string;
-  /** by default by the name of each file: .jsonl, .ndjson, .parquet, .txt, .md; all but Parquet may end in .gz */
+  /** by default by the name of each file: .jsonl, .ndjson, .parquet, .txt, .md; all but Parquet may end in .gz or .zst */
   readonly format?: 'jsonl' | 'parquet' | 'text';
   /** field of a line, or column, that holds the text; default `text`. A file of format `text` is one document. */
   readonly textField?: string;
@@ -77,13 +78,13 @@ async function plainFile(
   file: string,
   options: OpenTextOptions & { readonly textField: string; readonly unpackLimitBytes: number },
 ): Promise<{ path: string; format: TextFormat }> {
-  const isPacked = file.endsWith('.gz');
-  const [, extension = ''] = /\.([^./\\]+)$/.exec(isPacked ? file.slice(0, -3) : file) ?? [];
+  const packing = packingOf(file);
+  const [, extension = ''] = /\.([^./\\]+)$/.exec(packing ? file.slice(0, -packing.length - 1) : file) ?? [];
   const format = options.format ?? FORMATS[extension.toLowerCase()];
-  if (!format || (isPacked && format === 'parquet')) {
-    const message = `${file}: its name tells no format. Name it .jsonl, .ndjson, .txt, .md (each with .gz or without) or .parquet, or say the format.`;
+  if (!format || (packing && format === 'parquet')) {
+    const message = `${file}: its name tells no format. Name it .jsonl, .ndjson, .txt, .md (each with .gz, .zst or without) or .parquet, or say the format.`;
     throw new DabarexError('text_invalid', message, { path: file });
   }
   if (format === 'parquet') return { path: await parquetToLines(file, options), format: 'jsonl' };
-  return { path: isPacked ? await gunzipFile(file, options) : file, format };
+  return { path: packing ? await unpackFile(file, options) : file, format };
 }

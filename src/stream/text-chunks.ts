@@ -6,6 +6,8 @@
 import { isUtf8 } from 'node:buffer';
 import { DabarexError } from '../base/index.ts';
 import type { TokenBuffer, Tokenizer } from '../tokenizer/index.ts';
+import { textOfRow } from './rows/json-row.ts';
+import { linesIn, markBytes } from './rows/lines.ts';
 import { textLiteral } from './text-literal.ts';
 
 export type TextFormat = 'jsonl' | 'text';
@@ -85,9 +87,7 @@ export class Chunker {
     const { chunkBytes } = this.settings;
     const first = startByte === 0 ? markBytes(bytes) : 0;
     let open = first;
-    for (let start = first; start < bytes.length; ) {
-      const newline = bytes.indexOf(10, start);
-      const end = newline < 0 ? bytes.length : newline + 1;
+    for (const { start, next: end } of linesIn(bytes, first)) {
       const isLong = end - start > 2 * chunkBytes;
       if (open < start && (isLong || end - open > chunkBytes)) {
         this.add(bytes, startByte, open, start, CHUNK_KINDS.lines);
@@ -97,7 +97,6 @@ export class Chunker {
         this.chunkLine(bytes, startByte, start, end);
         open = end;
       }
-      start = end;
     }
     if (open < bytes.length) this.add(bytes, startByte, open, bytes.length, CHUNK_KINDS.lines);
   }
@@ -125,13 +124,8 @@ export class Chunker {
   }
 
   private notUtf8({ bytes, startByte }: TextBlock): DabarexError {
-    let start = 0;
-    for (let end = 0; end < bytes.length; start = end) {
-      const newline = bytes.indexOf(10, start);
-      end = newline < 0 ? bytes.length : newline + 1;
-      if (!isUtf8(bytes.subarray(start, end))) break;
-    }
-    return invalidAt(this.path, startByte + start, 'is not UTF-8');
+    const line = [...linesIn(bytes)].find(({ start, next }) => !isUtf8(bytes.subarray(start, next)));
+    return invalidAt(this.path, startByte + (line?.start ?? 0), 'is not UTF-8');
   }
 }
 
@@ -153,15 +147,12 @@ export function encodeChunk(
     if (kind !== CHUNK_KINDS.lines)
       tokenizer.encodeInto(JSON.parse(`"${buffer.toString('utf8')}"`) as string, out);
     else {
-      for (let start = 0; start < buffer.length; ) {
-        const newline = buffer.indexOf(10, start);
-        const end = newline < 0 ? buffer.length : newline + 1;
-        const line = buffer.toString('utf8', start, end);
+      for (const { start, next } of linesIn(buffer)) {
+        const line = buffer.toString('utf8', start, next);
         if (line.trim() !== '') {
           tokenizer.encodeInto(textOfLine(line, textField, path, startByte + start), out);
           out.push(tokenizer.endOfTextId);
         }
-        start = end;
       }
     }
   }
@@ -169,28 +160,16 @@ export function encodeChunk(
 }
 
 function textOfLine(line: string, textField: string, path: string, startByte: number): string {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (cause) {
-    throw invalidAt(
-      path,
-      startByte,
-      line.endsWith('\n') ? 'is not JSON' : 'is not JSON: is the file cut off?',
-      cause,
-    );
-  }
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!isObject) throw invalidAt(path, startByte, 'is not a JSON object');
-  const text = Object.hasOwn(value as object, textField)
-    ? (value as Record<string, unknown>)[textField]
-    : undefined;
-  if (typeof text === 'string') return text;
-  const keys = Object.keys(value as object)
-    .slice(0, 8)
-    .join(', ');
-  const found = text === undefined ? 'has no field' : 'holds no text in its field';
-  throw invalidAt(path, startByte, `${found} ${JSON.stringify(textField)} (it has ${keys})`);
+  const row = textOfRow(line, textField);
+  if ('text' in row) return row.text;
+  const field = JSON.stringify(textField);
+  const said = {
+    invalid_json: line.endsWith('\n') ? 'is not JSON' : 'is not JSON: is the file cut off?',
+    no_object: 'is not a JSON object',
+    no_field: `has no field ${field} (it has ${row.detail})`,
+    no_text: `holds no text in its field ${field} (it has ${row.detail})`,
+  }[row.problem];
+  throw invalidAt(path, startByte, said, row.cause);
 }
 
 /** The first place at or after `from` where the text of a JSON string may be cut; the end where there is none. */
@@ -217,11 +196,6 @@ function touchesEscape(bytes: Uint8Array, at: number): boolean {
     if (bytes[at - back] === BACKSLASH && bytes[at - back + 1] === LETTER_U) return true;
   }
   return false;
-}
-
-/** The length of a byte order mark at the start. */
-function markBytes(bytes: Uint8Array): number {
-  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
 }
 
 function invalidAt(path: string, startByte: number, problem: string, cause?: unknown): DabarexError {

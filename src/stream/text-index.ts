@@ -19,7 +19,7 @@ import {
 } from '../base/index.ts';
 import { tryLock } from '../runs/index.ts';
 import { TokenBuffer, type Tokenizer } from '../tokenizer/index.ts';
-import { lineBlocks, textBlocks } from './line-blocks.ts';
+import { lineBlocks, textBlocks } from './rows/blocks.ts';
 import { Chunker, type ChunkSettings, type Chunks } from './text-chunks.ts';
 import { type IndexRecord, joinRecords, packRecord, readRecords } from './text-index-file.ts';
 import type { ChunkJob, ChunkWorkerData } from './text-index-worker.ts';

@@ -1,24 +1,19 @@
 /**
- * What cannot be read at any place, gzip and Parquet, is unpacked into JSON Lines in the cache once, under the hash of its content.
- * Parquet goes through DuckDB, which is loaded only then; rows keep their order.
+ * What cannot be read at any place, gzip, zstd and Parquet, is unpacked into JSON Lines in the cache once, under the hash of its content.
  * Limit: the text takes its full size on the disk of the cache.
  */
-import {
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { DabarexError, fileError, type OnProgress, syncFolder } from '../base/index.ts';
+import { PARQUET_TEXT, ParquetFile } from './rows/parquet.ts';
+import { RowsError } from './rows/rows-error.ts';
+import { packingOf, unpackedPieces } from './rows/unpacked.ts';
 import { contentOf } from './text-stamp.ts';
+
+/** What DuckDB may take of it. */
+const PARQUET_MEMORY_BYTES = 512e6;
 
 export interface UnpackOptions {
   readonly cacheDir: string;
@@ -31,29 +26,18 @@ export interface UnpackOptions {
 }
 
 /**
- * The plain file with the content of the gzip file at `path`.
+ * The plain file with the content of the file at `path`, packed with gzip or zstd as its name says.
  * @throws file_missing, text_invalid for a broken file or one that grows beyond the limit, disk_full
  */
-export async function gunzipFile(path: string, options: UnpackOptions): Promise<string> {
-  const { signal, onProgress, unpackLimitBytes } = options;
+export async function unpackFile(path: string, options: UnpackOptions): Promise<string> {
   const { sha256, stamp } = await contentOf(path, options.cacheDir, options);
-  return unpackInto(join(options.cacheDir, 'unpacked', sha256), async (temporary) => {
-    let size = 0;
-    const counted = new Transform({
-      transform(chunk: Buffer, _, done) {
-        size += chunk.length;
-        onProgress?.({ stage: 'unpack', done: input.bytesRead, total: stamp.sizeBytes, unit: 'bytes' });
-        done(size > unpackLimitBytes ? tooLarge(path, unpackLimitBytes) : null, chunk);
-      },
-    });
-    const input = createReadStream(path, { highWaterMark: 1 << 18 });
-    try {
-      await pipeline(input, createGunzip(), counted, createWriteStream(temporary), { signal });
-    } catch (error) {
-      const { code = '' } = error as NodeJS.ErrnoException;
-      throw code.startsWith('Z_') ? broken(path, 'gzip', error) : error;
-    }
-  });
+  let done = 0;
+  const onBytes = (count: number) => {
+    done += count;
+    options.onProgress?.({ stage: 'unpack', done, total: stamp.sizeBytes, unit: 'bytes' });
+  };
+  const what = packingOf(path) === 'gz' ? 'gzip' : 'zstd';
+  return unpackInto({ path, what }, sha256, unpackedPieces(path, onBytes), options);
 }
 
 /**
@@ -61,79 +45,77 @@ export async function gunzipFile(path: string, options: UnpackOptions): Promise<
  * @throws file_missing, text_invalid for a broken file, a missing column or one that is no text, a row without text; disk_full
  */
 export async function parquetToLines(path: string, options: UnpackOptions): Promise<string> {
-  const { textField, unpackLimitBytes } = options;
   const { sha256 } = await contentOf(path, options.cacheDir, options);
-  const name = `${sha256}-${Buffer.from(textField).toString('hex').slice(0, 100)}`;
-  return unpackInto(join(options.cacheDir, 'unpacked', name), async (temporary) => {
-    const { DuckDBInstance } = await import('@duckdb/node-api');
-    const connection = await (await DuckDBInstance.create(':memory:')).connect();
-    try {
-      const source = `read_parquet(${quoted(path)})`;
-      await requireTextColumn(connection, source, path, textField);
-      const column = `"${textField.replaceAll('"', '""')}"`;
-      await connection.run(`COPY (SELECT ${column} FROM ${source}) TO ${quoted(temporary)} (FORMAT json)`);
-    } catch (error) {
-      throw error instanceof DabarexError ? error : broken(path, 'Parquet', error);
-    } finally {
-      connection.closeSync();
-    }
-    if (statSync(temporary).size > unpackLimitBytes) throw tooLarge(path, unpackLimitBytes);
-  });
+  const name = `${sha256}-${Buffer.from(options.textField).toString('hex').slice(0, 100)}`;
+  return unpackInto({ path, what: 'Parquet' }, name, parquetLines(path, options.textField), options);
 }
 
-interface Connection {
-  runAndReadAll(sql: string): Promise<{ getRowObjects(): Record<string, unknown>[] }>;
-}
-
-async function requireTextColumn(
-  connection: Connection,
-  source: string,
-  path: string,
-  textField: string,
-): Promise<void> {
-  const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`);
-  const columns = described.getRowObjects().map((row) => [String(row.column_name), String(row.column_type)]);
-  const column = columns.find(([name]) => name === textField);
-  if (column?.[1] !== 'VARCHAR') {
-    const found = columns.map(([name, type]) => `${name} ${type}`).join(', ');
-    const message = `${path} has no text column ${JSON.stringify(textField)}; it has ${found}. Name one of type VARCHAR as textField.`;
-    throw new DabarexError('text_invalid', message, { path });
-  }
-  const sql = `SELECT count(*) AS n FROM ${source} WHERE "${textField.replaceAll('"', '""')}" IS NULL`;
-  const [row] = (await connection.runAndReadAll(sql)).getRowObjects();
-  const missing = Number(row?.n);
-  if (missing === 0) return;
-  const message = `${path}: ${missing} rows have no ${JSON.stringify(textField)} (NULL). Remove them, or name another textField.`;
-  throw new DabarexError('text_invalid', message, { path });
-}
-
-/** The file at `place`, written by `make` under another name first. */
-async function unpackInto(place: string, make: (temporary: string) => Promise<void>): Promise<string> {
-  const path = `${place}.jsonl`;
-  if (existsSync(path)) return path;
-  const temporary = `${path}.tmp-${process.pid}`;
+async function* parquetLines(path: string, textField: string): AsyncGenerator<Uint8Array> {
+  const parquet = await ParquetFile.open(path, { memoryBytes: PARQUET_MEMORY_BYTES });
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    await make(temporary);
+    const columns = await parquet.columns();
+    if (!columns.some(({ name, type }) => name === textField && type === PARQUET_TEXT)) {
+      const found = columns.map(({ name, type }) => `${name} ${type}`).join(', ');
+      const message = `${path} has no text column ${JSON.stringify(textField)}; it has ${found}. Name one of type ${PARQUET_TEXT} as textField.`;
+      throw new DabarexError('text_invalid', message, { path });
+    }
+    let row = 0;
+    for await (const texts of parquet.texts(textField)) {
+      const missing = texts.indexOf(null);
+      if (missing >= 0) throw withoutText(path, row + missing + 1, textField);
+      row += texts.length;
+      yield Buffer.from(texts.map((text) => `${JSON.stringify({ [textField]: text })}\n`).join(''));
+    }
+  } finally {
+    parquet.close();
+  }
+}
+
+/** The file `unpacked/NAME.jsonl` with these pieces, written under another name first. */
+async function unpackInto(
+  { path, what }: { readonly path: string; readonly what: string },
+  name: string,
+  pieces: AsyncGenerator<Uint8Array>,
+  { cacheDir, unpackLimitBytes, signal }: UnpackOptions,
+): Promise<string> {
+  const place = join(cacheDir, 'unpacked', `${name}.jsonl`);
+  if (existsSync(place)) return place;
+  const temporary = `${place}.tmp-${process.pid}`;
+  try {
+    mkdirSync(dirname(place), { recursive: true });
+    await pipeline(limited(path, pieces, unpackLimitBytes), createWriteStream(temporary), { signal });
     const file = await open(temporary, 'r+');
     await file.sync().finally(() => file.close());
-    renameSync(temporary, path);
-    syncFolder(dirname(path));
-    return path;
+    renameSync(temporary, place);
+    syncFolder(dirname(place));
+    return place;
   } catch (error) {
-    throw fileError(error, path);
+    throw error instanceof RowsError ? broken(path, what, error) : fileError(error, place);
   } finally {
     rmSync(temporary, { force: true });
   }
 }
 
-function quoted(path: string): string {
-  return `'${path.replaceAll("'", "''")}'`;
+async function* limited(
+  path: string,
+  pieces: AsyncIterable<Uint8Array>,
+  limitBytes: number,
+): AsyncGenerator<Uint8Array> {
+  let sizeBytes = 0;
+  for await (const piece of pieces) {
+    sizeBytes += piece.length;
+    if (sizeBytes > limitBytes) throw tooLarge(path, limitBytes);
+    yield piece;
+  }
 }
 
-function broken(path: string, what: string, cause: unknown): DabarexError {
-  const reason = (cause as Error).message.split('\n')[0];
-  const message = `${path} cannot be read as ${what} (${reason}). Is it whole? Copy it again.`;
+function withoutText(path: string, row: number, textField: string): DabarexError {
+  const message = `${path}: row ${row} has no ${JSON.stringify(textField)} (NULL). Remove such rows, or name another textField.`;
+  return new DabarexError('text_invalid', message, { path, row });
+}
+
+function broken(path: string, what: string, cause: RowsError): DabarexError {
+  const message = `${path} cannot be read as ${what} (${cause.message}). Is it whole? Copy it again.`;
   return new DabarexError('text_invalid', message, { path }, { cause });
 }
 

@@ -1,9 +1,9 @@
-/** Rows of an input file, one format each: values by name, as JavaScript has them. */
+/** Rows of an input file, one format each: values by name, as JavaScript has them. What is wrong with a row ends the conversion. */
 import { readFileSync, statSync } from 'node:fs';
 import { relative } from 'node:path';
 import { DabarexError } from '../../base/index.ts';
+import { ParquetFile, parseRow, RowsError, readLines } from '../../stream/index.ts';
 import type { InputFormat } from './inputs.ts';
-import { readLines } from './lines.ts';
 
 export interface Row {
   /** file and place in it, for messages */
@@ -33,18 +33,16 @@ export function readRows(
 }
 
 async function* jsonlRows(path: string, { onBytes }: RowOptions): AsyncGenerator<Row> {
-  for await (const { number, text } of readLines(path, onBytes)) {
-    const where = `${path}: line ${number}`;
-    let values: unknown;
-    try {
-      values = JSON.parse(text);
-    } catch (cause) {
-      throw invalid(where, `is not JSON (${(cause as Error).message})`, cause);
+  try {
+    for await (const { number, bytes } of readLines(path, { onBytes })) {
+      const where = `${path}: line ${number}`;
+      const row = parseRow(textOf(bytes, where));
+      if ('values' in row) yield { where, values: row.values };
+      else if (row.problem === 'invalid_json') throw invalid(where, `is not JSON (${row.detail})`, row.cause);
+      else throw invalid(where, 'is no JSON object');
     }
-    if (values === null || typeof values !== 'object' || Array.isArray(values)) {
-      throw invalid(where, 'is no JSON object');
-    }
-    yield { where, values: values as Record<string, unknown> };
+  } catch (error) {
+    throw explained(error, path);
   }
 }
 
@@ -54,41 +52,39 @@ async function* textRow(path: string, { root, onBytes }: RowOptions): AsyncGener
     const message = `${path} has ${size} bytes; a text of at most ${MAX_TEXT_BYTES} becomes one sample. Split the file.`;
     throw new DabarexError('source_too_large', message, { path, sizeBytes: size });
   }
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  } catch (cause) {
-    throw invalid(path, 'is not UTF-8', cause);
-  }
+  const text = textOf(readFileSync(path), path);
   onBytes(size);
   yield { where: path, values: { text, path: relative(root, path) || path } };
 }
 
 async function* parquetRows(path: string, { memoryBytes, onBytes }: RowOptions): AsyncGenerator<Row> {
-  const { DuckDBInstance } = await import('@duckdb/node-api');
-  const instance = await DuckDBInstance.create(':memory:', {
-    threads: '1',
-    memory_limit: `${Math.ceil(memoryBytes / 1e6)}MB`,
-    autoinstall_known_extensions: 'false',
-  });
+  const parquet = await ParquetFile.open(path, { memoryBytes });
   try {
-    const connection = await instance.connect();
-    const result = await connection.stream(`SELECT * FROM read_parquet('${path.replaceAll("'", "''")}')`);
     let number = 0;
-    for await (const rows of result.yieldRowObjectJs()) {
+    for await (const rows of parquet.rows()) {
       for (const values of rows) yield { where: `${path}: row ${number++}`, values };
     }
     onBytes(statSync(path).size);
-  } catch (cause) {
-    if (cause instanceof DabarexError) throw cause;
-    throw invalid(path, `cannot be read as Parquet (${firstLine(cause)})`, cause);
+  } catch (error) {
+    throw explained(error, path);
   } finally {
-    instance.closeSync();
+    parquet.close();
   }
 }
 
-function firstLine(error: unknown): string {
-  return String((error as Error).message ?? error).split('\n')[0]!;
+function textOf(bytes: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw invalid(where, 'is not UTF-8', cause);
+  }
+}
+
+function explained(error: unknown, path: string): unknown {
+  if (!(error instanceof RowsError)) return error;
+  if (error.line !== undefined)
+    return invalid(`${path}: line ${error.line}`, `is no row: ${error.message}`, error);
+  return invalid(path, `cannot be read: ${error.message}`, error);
 }
 
 function invalid(where: string, problem: string, cause?: unknown): DabarexError {

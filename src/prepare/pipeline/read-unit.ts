@@ -13,6 +13,7 @@ import {
   integrityOf,
   type SourceFile,
 } from '../../storage/index.ts';
+import { packingOf } from '../../stream/index.ts';
 import { decodeText, plainText } from '../decode.ts';
 import { type Document, identified } from '../documents.ts';
 import { extractTexts } from '../extract.ts';
@@ -145,7 +146,9 @@ async function* rowFiles(unit: ReadUnit, options: Omit<ReadOptions, 'stagesDir'>
   }
   if (unit.files) return;
   for await (const { path, bytes } of wholeFiles(unit, options)) {
-    const file = join(options.workDir, `rows${path.endsWith('.gz') ? '.gz' : ''}`);
+    // How it is packed is told by its name.
+    const packing = packingOf(path);
+    const file = join(options.workDir, packing ? `rows.${packing}` : 'rows');
     writeFileAtomic(file, bytes);
     yield { path, file, sizeBytes: bytes.length, mtimeMs: 0, integrity: '' };
   }

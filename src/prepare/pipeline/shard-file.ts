@@ -20,6 +20,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { DabarexError, fileError } from '../../base/index.ts';
+import { linesIn } from '../../stream/index.ts';
 import { type Document, documentLines } from '../documents.ts';
 
 /** UTF-8 bytes of text after which a shard is closed. */
@@ -73,11 +74,7 @@ export function* readShard(stagesDir: string, shard: Shard): Generator<Document>
 /** The lines of a shard, without their ends. @throws documents_invalid */
 export function* shardLines(stagesDir: string, shard: Shard): Generator<Buffer> {
   const bytes = unpacked(join(stagesDir, shard.path), shard);
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(10, start);
-    yield bytes.subarray(start, end < 0 ? bytes.length : end);
-    start = end < 0 ? bytes.length : end + 1;
-  }
+  for (const { start, end } of linesIn(bytes)) yield bytes.subarray(start, end);
 }
 
 /** The whole of a shard as JSON Lines. @throws documents_invalid */

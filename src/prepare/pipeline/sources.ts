@@ -18,11 +18,11 @@ import {
 } from '../../storage/index.ts';
 import type { PrepareConfig } from '../config.ts';
 import { stageKey } from '../manifest.ts';
-import { ROW_FORMATS, type SourceConfig } from '../source-config.ts';
+import { type Format, ROW_FORMATS, type SourceConfig } from '../source-config.ts';
 import { MAX_DOCUMENT_BYTES } from './shard-file.ts';
 
-/** Raised when the same source gives other documents than before. */
-const READ_VERSION = 1;
+/** Raised when the same source of a format gives other documents than before; 1 for those not named. */
+const READ_VERSIONS: Partial<Record<Format, number>> = { jsonl: 2 };
 const UNIT_BYTES = 32 << 20;
 const ARCHIVE = /\.(tar|tgz|tar\.gz)$/;
 
@@ -73,7 +73,8 @@ export async function openSource(place: SourcePlace, options: OpenOptions): Prom
   const url = parseSourceUrl(source.url);
   const opened =
     url.kind === 'file' ? await openLocal(place, url, options) : await openRemote(source, url, options);
-  const key = stageKey({ version: READ_VERSION, source: readingOf(source), integrity: opened.integrity });
+  const version = READ_VERSIONS[source.format] ?? 1;
+  const key = stageKey({ version, source: readingOf(source), integrity: opened.integrity });
   return { ...place, ...opened, key };
 }
 
