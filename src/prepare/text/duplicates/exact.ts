@@ -5,11 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { TextStage } from '../stage.ts';
 import { WordScanner } from '../words.ts';
-import { joinItems } from './join.ts';
-import { type Fingerprint, Parts, UNITS, writePart } from './parts.ts';
-import { describeDuplicates, dropDuplicates, summarise } from './verdict.ts';
+import { type Fingerprint, UNITS } from './parts.ts';
+import { duplicatesStage } from './stage.ts';
 
 const schema = z.strictObject({
   /** what is compared and dropped: whole documents, or paragraphs */
@@ -21,25 +19,10 @@ const schema = z.strictObject({
 });
 type ExactConfig = z.output<typeof schema>;
 
-export const exactDuplicates: TextStage<ExactConfig> = {
-  name: 'exact-duplicates',
-  version: 1,
-  schema,
-  survey: {
-    map: (documents, config) => writePart(documents, config.unit, 1, fingerprintBy(config)),
-    async merge(partPaths, _config, { memoryBytes, signal }) {
-      const parts = new Parts(partPaths);
-      try {
-        const { clusters } = joinItems(parts, { numBands: 1, memoryBytes, isDuplicate: () => true, signal });
-        return summarise(parts, clusters, 'first');
-      } finally {
-        parts.close();
-      }
-    },
-    describe: describeDuplicates,
-  },
-  create: (config, summary) => dropDuplicates(summary!, config.unit),
-};
+export const exactDuplicates = duplicatesStage('exact-duplicates', schema, (config: ExactConfig) => ({
+  numBands: 1,
+  fingerprint: () => fingerprintBy(config),
+}));
 
 function fingerprintBy({ equality, minWords }: ExactConfig): Fingerprint {
   const scanner = new WordScanner();

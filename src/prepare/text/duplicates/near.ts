@@ -5,11 +5,10 @@
  * Every candidate is verified, so the threshold decides, not the bands. Limits: see `minhash.ts` and `join.ts`.
  */
 import { z } from 'zod';
-import type { TextStage } from '../stage.ts';
-import { joinItems } from './join.ts';
-import { bandKeys, bandsFor, shingler, sketchOf, sketchSimilarity } from './minhash.ts';
-import { type Fingerprint, Parts, UNITS, writePart } from './parts.ts';
-import { describeDuplicates, dropDuplicates, KEEP_RULES, summarise } from './verdict.ts';
+import { type Bands, bandKeys, bandsFor, shingler, sketchOf, sketchSimilarity } from './minhash.ts';
+import { type Fingerprint, type Parts, UNITS } from './parts.ts';
+import { duplicatesStage } from './stage.ts';
+import { KEEP_RULES } from './verdict.ts';
 
 const schema = z.strictObject({
   unit: z.enum(UNITS).default('document'),
@@ -30,36 +29,19 @@ const schema = z.strictObject({
 });
 type NearConfig = z.output<typeof schema>;
 
-export const nearDuplicates: TextStage<NearConfig> = {
-  name: 'near-duplicates',
-  version: 1,
-  schema,
-  survey: {
-    map: (documents, config) =>
-      writePart(documents, config.unit, bandsOf(config).numBands, fingerprintBy(config)),
-    async merge(partPaths, config, { memoryBytes, signal }) {
-      const parts = new Parts(partPaths);
-      try {
-        const { numBands } = bandsOf(config);
-        const isDuplicate = verifier(parts, config.threshold);
-        const { clusters } = joinItems(parts, { numBands, memoryBytes, isDuplicate, signal });
-        return summarise(parts, clusters, config.keep);
-      } finally {
-        parts.close();
-      }
-    },
-    describe: describeDuplicates,
-  },
-  create: (config, summary) => dropDuplicates(summary!, config.unit),
-};
+export const nearDuplicates = duplicatesStage('near-duplicates', schema, (config: NearConfig) => {
+  const bands = bandsFor(config.threshold, config.numHashes, config.recall);
+  return {
+    numBands: bands.numBands,
+    fingerprint: () => fingerprintBy(config, bands),
+    verifier: (parts) => verifierOf(parts, config.threshold),
+    keep: config.keep,
+  };
+});
 
-function bandsOf({ threshold, numHashes, recall }: NearConfig) {
-  return bandsFor(threshold, numHashes, recall);
-}
-
-function fingerprintBy(config: NearConfig): Fingerprint {
+function fingerprintBy(config: NearConfig, bands: Bands): Fingerprint {
   const shinglesOf = shingler(config);
-  const keysOf = bandKeys(bandsOf(config), config.seed);
+  const keysOf = bandKeys(bands, config.seed);
   return (text) => {
     const shingles = shinglesOf(text);
     return shingles && { keys: keysOf(shingles), sketch: sketchOf(shingles) };
@@ -69,7 +51,7 @@ function fingerprintBy(config: NearConfig): Fingerprint {
 /** Candidates often meet again in other bands; the pairs refused lately are remembered. */
 const REMEMBERED_PAIRS = 1 << 16;
 
-function verifier(parts: Parts, threshold: number): (a: number, b: number) => boolean {
+function verifierOf(parts: Parts, threshold: number): (a: number, b: number) => boolean {
   const refused = new Float64Array(REMEMBERED_PAIRS).fill(-1);
   return (a, b) => {
     const pair = a * parts.numItems + b;
