@@ -1,9 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { writeFilePartsAtomic } from '../base/index.ts';
 import { prepareConfigSchema } from './config.ts';
 import { prepareCorpus } from './corpus.ts';
+import { type Document, identified } from './documents.ts';
+import { writeManifest } from './manifest.ts';
 import { SampleCutter } from './sample-cutter.ts';
 import { sampleTexts } from './text-sample.ts';
 
@@ -37,6 +41,36 @@ it('samples the domains by size or by weight, the same each time', async () => {
   const weighted = await sampleTexts({ documentsDir, trainBytes: 4000, weights: { a: 1, b: 3 } });
   expect(bytesOf(weighted, 'a')).toBe(1200);
   expect(bytesOf(weighted, 'b')).toBe(3000);
+});
+
+it('takes those with the smallest hashes, whatever their order', async () => {
+  const path = join(documentsDir, 'train', 'a.jsonl');
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+  const documents = lines.map((line): Document => JSON.parse(line)).sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const trainBytes of [1, 300, 301, 4000, 1e9]) {
+    const wanted = documents.slice(0, Math.ceil(trainBytes / 300)).map(({ text }) => text);
+    expect(await sampleTexts({ documentsDir, trainBytes, weights: { a: 1 } })).toEqual(wanted);
+  }
+});
+
+it('draws from a corpus that is larger than its memory', () => {
+  const dir = join(root, 'large');
+  mkdirSync(join(dir, 'train'), { recursive: true });
+  const text = 'some words of the corpus '.repeat(4000);
+  const lineOf = (i: number) =>
+    Buffer.from(`${JSON.stringify(identified({ source: 's', path: String(i), text: `${i} ${text}` }))}\n`);
+  writeFilePartsAtomic(
+    join(dir, 'train', 'web.jsonl'),
+    Array.from({ length: 800 }, (_, i) => lineOf(i)),
+  );
+  const domains = { web: { train: { documents: 800, bytes: 8e7 } } };
+  writeManifest(dir, { key: 'k', files: [], ...{ domains } });
+  const script = `const { sampleTexts } = await import(${JSON.stringify(new URL('./text-sample.ts', import.meta.url).href)});
+    const texts = await sampleTexts({ documentsDir: ${JSON.stringify(dir)}, trainBytes: 1e6 });
+    console.log(texts.length);`;
+  const args = ['--max-old-space-size=64', '--import', 'tsx', '--input-type=module', '-e', script];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  expect(stdout || stderr).toBe('10\n');
 });
 
 it('says which domains there are when the weights name none', async () => {

@@ -1,4 +1,7 @@
-/** A sample of the training documents over the domains, for the tokenizer to learn from. */
+/**
+ * A sample of the training documents over the domains, for the tokenizer to learn from. Memory holds about twice the sample, however
+ * large the corpus is.
+ */
 import { join } from 'node:path';
 import { DabarexError } from '../base/index.ts';
 import type { CorpusManifest } from './corpus-report.ts';
@@ -24,12 +27,10 @@ export async function sampleTexts(options: TextSampleOptions): Promise<string[]>
   const shares = sharesOf(manifest, options.weights);
   const texts: string[] = [];
   for (const [domain, share] of Object.entries(shares)) {
-    let bytes = 0;
-    for (const document of await byHash(join(documentsDir, 'train', `${domain}.jsonl`))) {
-      if (bytes >= trainBytes * share) break;
-      texts.push(document.text);
-      bytes += Buffer.byteLength(document.text);
-    }
+    const drawn = new SmallestHashes(trainBytes * share);
+    const path = join(documentsDir, 'train', `${domain}.jsonl`);
+    for await (const document of readDocuments(path)) drawn.add(document);
+    for (const text of drawn.texts()) texts.push(text);
   }
   return texts;
 }
@@ -64,8 +65,48 @@ function sharesOf(
   return Object.fromEntries(chosen.map(([name, weight]) => [name, weight / total]));
 }
 
-async function byHash(path: string): Promise<Document[]> {
-  const documents: Document[] = [];
-  for await (const each of readDocuments(path)) documents.push(each);
-  return documents.sort((a, b) => (a.id < b.id ? -1 : 1));
+interface Drawn {
+  readonly id: string;
+  readonly text: string;
+  readonly bytes: number;
+}
+
+/** Of the documents it is shown, those with the smallest hashes that come to a number of bytes. */
+class SmallestHashes {
+  private readonly wantedBytes: number;
+  private kept: Drawn[] = [];
+  private keptBytes = 0;
+  /** the largest hash that may be among them, as far as is known */
+  private largest: string | undefined;
+
+  constructor(wantedBytes: number) {
+    this.wantedBytes = wantedBytes;
+  }
+
+  add({ id, text }: Document): void {
+    if (this.largest !== undefined && id > this.largest) return;
+    const bytes = Buffer.byteLength(text);
+    this.kept.push({ id, text, bytes });
+    this.keptBytes += bytes;
+    if (this.keptBytes >= 2 * this.wantedBytes) this.cut();
+  }
+
+  /** In the order of their hashes. */
+  texts(): string[] {
+    this.cut();
+    return this.kept.map(({ text }) => text);
+  }
+
+  private cut(): void {
+    this.kept.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+    let bytes = 0;
+    const end = this.kept.findIndex((each) => {
+      if (bytes >= this.wantedBytes) return true;
+      bytes += each.bytes;
+      return false;
+    });
+    if (end >= 0) this.kept.length = end;
+    this.keptBytes = bytes;
+    if (bytes >= this.wantedBytes) this.largest = this.kept.at(-1)?.id ?? '';
+  }
 }
