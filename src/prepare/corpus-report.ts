@@ -6,6 +6,7 @@ import type { SplitManifest } from './pipeline/run-split.ts';
 import type { OpenedSource } from './pipeline/sources.ts';
 import { type ChangeSample, type RejectSample, type Size, sumOf, type Tally } from './pipeline/tally.ts';
 import { SPLITS, type Split } from './split.ts';
+import type { Figures } from './text/stage.ts';
 
 export interface SourceReport {
   readonly url: string;
@@ -43,6 +44,8 @@ export interface StageReport {
   readonly rejected: Readonly<Record<string, readonly RejectSample[]>>;
   /** a few of those changed */
   readonly changed: readonly ChangeSample[];
+  /** what its survey found, of a stage with one: how many pieces go, how well a classifier does */
+  readonly figures?: Figures;
 }
 
 /** Of `times.json`. */
@@ -113,7 +116,7 @@ function sizesOf(reports: readonly SourceReport[]): Record<Split, Size> {
 }
 
 function stageReport(
-  { stage, version, config, sources: tallies }: StageManifest,
+  { stage, version, config, sources: tallies, figures }: StageManifest,
   names: readonly string[],
   sources: readonly OpenedSource[],
 ): StageReport {
@@ -132,6 +135,7 @@ function stageReport(
     domains: Object.fromEntries(domains),
     rejected: Object.fromEntries(rejected),
     changed: all.changes,
+    ...(figures && { figures }),
   };
 }
 

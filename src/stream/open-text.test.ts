@@ -16,6 +16,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TokenBuffer, type Tokenizer, trainBpe, trainChar } from '../tokenizer/index.ts';
+import { compressionOf } from './compression.ts';
 import { type OpenTextOptions, openTextReader } from './open-text.ts';
 
 const WORDS = [
@@ -147,12 +148,14 @@ describe('the tokens of text files', () => {
     );
   });
 
-  it('are the same from gzip and Parquet, in the order of the files', async () => {
+  it('are the same from gzip, zstd and Parquet, in the order of the files', async () => {
     const texts = Array.from({ length: 400 }, (_, i) => `Document ${i} ${WORDS.slice(i % 13).join(' ')}`);
     const expected = streamOf([...texts, ...texts]);
     const lines = texts.map((text) => lineOf(text)).join('');
     const plain = fileOf(lines);
     await expectStream([plain, fileOf(gzipSync(lines), 'a.jsonl.gz')], expected);
+    const packed = compressionOf('zstd')!.pack(Buffer.from(lines));
+    await expectStream([fileOf(packed, 'a.ndjson.zst'), plain], expected);
     const parquet = join(folder(), 'a.parquet');
     const { DuckDBInstance } = await import('@duckdb/node-api');
     const connection = await (await DuckDBInstance.create(':memory:')).connect();
@@ -229,6 +232,7 @@ describe('a text file that is not as it should be', () => {
     await invalid('x', /no format/, 'a.bin');
     await invalid('PAR1', /cannot be read as Parquet/, 'a.parquet');
     await invalid(gzipSync(good.repeat(99)).subarray(0, 60), /cannot be read as gzip/, 'a.jsonl.gz');
+    await invalid('no frame at all, but text', /cannot be read as zstd/, 'a.jsonl.zst');
     await invalid(gzipSync(Buffer.alloc(1 << 20, 32)), /more than 1000 bytes/, 'a.jsonl.gz', {
       unpackLimitBytes: 1000,
     });

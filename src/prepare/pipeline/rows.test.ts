@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { init, compress as zstd } from '@bokuweb/zstd-wasm';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../base/index.ts';
@@ -13,12 +14,17 @@ let root: string;
 const text = (i: number) => `Row ${i}: ${'words that are long enough to be kept, '.repeat(3)}"quoted"\n`;
 
 beforeAll(async () => {
+  await init();
   root = mkdtempSync(join(tmpdir(), 'dabarex-rows-'));
   mkdirSync(join(root, 'json'));
   const lines = (from: number) =>
     Array.from({ length: 50 }, (_, i) => JSON.stringify({ id: i, body: text(from + i) })).join('\n');
   writeFileSync(join(root, 'json', 'a.jsonl'), `${lines(0)}\n\n`);
   writeFileSync(join(root, 'json', 'b.jsonl.gz'), gzipSync(lines(50)));
+  writeFileSync(join(root, 'json', 'c.jsonl.zst'), zstd(Buffer.from(lines(100))));
+  writeFileSync(join(root, 'json', 'd.ndjson'), `\ufeff${lines(150)}`);
+  writeFileSync(join(root, 'json', 'e.ndjson.gz'), gzipSync(lines(200)));
+  writeFileSync(join(root, 'json', 'f.ndjson.zst'), zstd(Buffer.from(lines(250))));
   mkdirSync(join(root, 'parquet [1]'));
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
   for (const [name, from] of [
@@ -54,9 +60,10 @@ describe('sources of rows', () => {
   it('reads JSON Lines, packed or not, a document a line that knows its line', async () => {
     await prepare('json-out', { url: 'file:json', format: 'jsonl' });
     const documents = await documentsOf('json-out');
-    expect(documents.map((each) => each.text)).toEqual(Array.from({ length: 100 }, (_, i) => text(i)));
+    expect(documents.map((each) => each.text)).toEqual(Array.from({ length: 300 }, (_, i) => text(i)));
     expect(documents[49]!.path).toBe('a.jsonl:50');
     expect(documents[50]!.path).toBe('b.jsonl.gz:1');
+    expect(documents[299]!.path).toBe('f.ndjson.zst:50');
   });
 
   it('reads Parquet, in the order of the file, whatever its folder is called', async () => {
@@ -127,6 +134,12 @@ describe('sources of rows', () => {
     );
     await expect(prepare('cut', { url: 'cut.jsonl.gz', format: 'jsonl' })).rejects.toMatchObject({
       code: 'source_corrupt',
+    });
+    const packed = readFileSync(join(root, 'json', 'c.jsonl.zst'));
+    writeFileSync(join(root, 'cut.jsonl.zst'), packed.subarray(0, packed.length >> 1));
+    await expect(prepare('cut', { url: 'cut.jsonl.zst', format: 'jsonl' })).rejects.toMatchObject({
+      code: 'source_corrupt',
+      message: expect.stringContaining('cut.jsonl.zst'),
     });
     writeFileSync(
       join(root, 'cut.parquet'),

@@ -7,10 +7,11 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { OnProgress } from '../../base/index.ts';
+import { isProcess, type OnProgress } from '../../base/index.ts';
 import { stageKey } from '../manifest.ts';
 import type { Split } from '../split.ts';
-import type { ApplyReceipt, Job, ReadReceipt } from './jobs.ts';
+import type { Figures } from '../text/stage.ts';
+import type { ApplyReceipt, Job, ReadReceipt, SummaryReceipt } from './jobs.ts';
 import type { PlannedStage } from './registry.ts';
 import { publishFile, readPublished, type Shard } from './shard-file.ts';
 import type { SharedWork, WorkItem } from './shares.ts';
@@ -31,6 +32,8 @@ export interface StageManifest {
   readonly shards: readonly Shard[];
   /** what was done to each source, by its number (0 where the stage is of one source) */
   readonly sources: Readonly<Record<string, Tally>>;
+  /** what its survey found, of a stage with one */
+  readonly figures?: Figures;
   /** of all threads and tasks together */
   readonly seconds: number;
 }
@@ -108,7 +111,7 @@ export async function runStage(
   const finished = trustedStage(run.stagesDir, folder);
   if (finished) return finished;
   const selected = input.shards.filter(({ source }) => isSelected(planned, sources[source]!));
-  const summary = await survey(planned, folder, selected, run);
+  const { summary, figures } = await survey(planned, folder, selected, run);
   const numbers = new Map(input.shards.map((shard, at) => [shard, at]));
   const nameOf = (shard: Shard) => `${folder}/${digits(numbers.get(shard)!)}`;
   const items = selected.map((shard, number): WorkItem => {
@@ -130,31 +133,35 @@ export async function runStage(
       shards: results.flatMap(({ shard }) => (shard ? [shard] : [])),
       tallies: done.map(({ source, tally }) => [source, tally] as const),
       seconds: done.map(({ seconds }) => seconds),
+      figures,
     },
   );
   return publishManifest(run, folder, manifest);
 }
 
-/** What all selected shards say together; the path of the summary, undefined for a stage that needs none. */
+/** What all selected shards say together: the path of the summary, and figures of it; neither for a stage that needs none. */
 async function survey(
   { stage, config }: PlannedStage,
   folder: string,
   selected: readonly Shard[],
   run: PipelineRun,
-): Promise<string | undefined> {
-  if (!stage.survey) return undefined;
+): Promise<SummaryReceipt & { readonly summary?: string }> {
+  if (!stage.survey) return {};
   const summary = `${folder}/summary`;
   const place = (path: string) => join(run.stagesDir, path);
-  if (existsSync(place(summary))) return summary;
-  const parts = stage.survey.map ? selected.map((_, at) => `${folder}/${digits(at)}.part`) : [];
-  const items = parts.map((part, at): WorkItem => {
-    const job: Job = { kind: 'map', stage: stage.name, config, shard: selected[at]!, part };
-    return { job, receipt: place(part) };
-  });
-  await finish(`${stage.name} (survey)`, items, run);
-  const job: Job = { kind: 'merge', stage: stage.name, config, parts, summary };
-  await finish(`${stage.name} (summary)`, [{ job, receipt: place(summary) }], run);
-  return summary;
+  const receipt = `${place(summary)}.json`;
+  if (!existsSync(place(summary))) rmSync(receipt, { force: true });
+  if (!existsSync(receipt)) {
+    const parts = stage.survey.map ? selected.map((_, at) => `${folder}/${digits(at)}.part`) : [];
+    const items = parts.map((part, at): WorkItem => {
+      const job: Job = { kind: 'map', stage: stage.name, config, shard: selected[at]!, part };
+      return { job, receipt: place(part) };
+    });
+    await finish(`${stage.name} (survey)`, items, run);
+    const job: Job = { kind: 'merge', stage: stage.name, config, parts, summary };
+    await finish(`${stage.name} (summary)`, [{ job, receipt }], run);
+  }
+  return { summary, ...receiptOf<SummaryReceipt>(run, summary) };
 }
 
 function isSelected({ domains, formats }: PlannedStage, { domain, source }: OpenedSource): boolean {
@@ -196,11 +203,12 @@ interface Parts {
   readonly shards: readonly Shard[];
   readonly tallies: readonly (readonly [source: number, tally: Tally])[];
   readonly seconds: readonly number[];
+  readonly figures?: Figures;
 }
 
 export function manifestOf(
   head: Pick<StageManifest, 'key' | 'stage' | 'version' | 'config' | 'input'>,
-  { shards, tallies, seconds }: Parts,
+  { shards, tallies, seconds, figures }: Parts,
 ): StageManifest {
   const numbers = [...new Set(tallies.map(([number]) => number))];
   const sources = numbers.map((number) => {
@@ -211,6 +219,7 @@ export function manifestOf(
     ...head,
     shards,
     sources: Object.fromEntries(sources),
+    ...(figures && { figures }),
     seconds: Math.round(1000 * seconds.reduce((sum, each) => sum + each, 0)) / 1000,
   };
 }
@@ -227,16 +236,7 @@ function removeLeftovers(folder: string): void {
     const [, rest] = name.split('.tmp-');
     if (!rest?.startsWith(`${hostname()}-`)) continue;
     const pid = Number(rest.slice(hostname().length + 1).split('-')[0]);
-    if (!isAlive(pid)) rmSync(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+    if (!isProcess(pid)) rmSync(join(folder, name), { recursive: true, force: true });
   }
 }
 

@@ -19,6 +19,7 @@ ${flow(manifest.stages)}
 ${reasons(manifest.stages)}
 <h2>By stage and domain</h2>
 ${stageTable(manifest.stages)}
+${surveys(manifest.stages)}
 <h2>The corpus</h2>
 ${corpusTable(manifest)}
 ${times.length > 0 ? html`<h2>Time by stage</h2>\n<p class="soft">Of all threads and tasks together.</p>\n${timeBars(times)}` : ''}
@@ -112,6 +113,21 @@ function why({ rejects, counts }: StageCount): string {
   );
   const found = Object.entries(counts).map(([name, value]) => `${words(name)}: ${count(value)}`);
   return [...removed, ...found].join('; ');
+}
+
+/** What stages found out about the whole corpus, or their model, before they were applied. */
+function surveys(stages: readonly StageReport[]): Html | undefined {
+  const rows = stages.flatMap(({ stage, figures = {} }) =>
+    Object.entries(figures).map(
+      ([name, value], at) => html`<tr><td>${at === 0 ? stage : ''}</td><td>${words(name)}</td>
+<td class="r">${figure(value)}</td></tr>
+`,
+    ),
+  );
+  if (rows.length === 0) return undefined;
+  return html`<h2>What surveys found</h2>
+<div class="wide"><table><thead><tr><th>stage</th><th>figure</th><th class="r">value</th></tr></thead><tbody>
+${rows}</tbody></table></div>`;
 }
 
 function corpusTable({ domains }: CorpusManifest): Html {
@@ -223,6 +239,10 @@ function words(name: string): string {
 
 function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
+}
+
+function figure(value: number): string {
+  return Number.isInteger(value) ? count(value) : value.toFixed(4);
 }
 
 function percent(share: number): string {
