@@ -13,6 +13,7 @@ import { DabarexError } from '../base/index.ts';
 import {
   type EventsPage,
   isRunName,
+  type JsonLines,
   type MetricsPage,
   type RunDetail,
   type RunListEntry,
@@ -53,18 +54,12 @@ export function registerRunsApi(app: FastifyInstance, { runsDir }: RunsApiOption
       return { name, recipe, status: reader.status(path), lastMetrics: reader.lastMetrics(path) };
     });
     api.get<RunRoute>('/api/runs/:name/metrics', (request): MetricsPage => {
-      const since = byteOffset(request.query.since);
-      const first = readMetrics(open(request).path, since, PAGE_BYTES);
-      const reset = first.nextByte < since;
-      const read = reset ? readMetrics(open(request).path, 0, PAGE_BYTES) : first;
-      return { metrics: read.values, next: read.nextByte, reset };
+      const { values: metrics, ...place } = pageOf(open(request).path, request.query.since, readMetrics);
+      return { metrics, ...place };
     });
     api.get<RunRoute>('/api/runs/:name/events', (request): EventsPage => {
-      const since = byteOffset(request.query.since);
-      const first = readEvents(open(request).path, since, PAGE_BYTES);
-      const reset = first.nextByte < since;
-      const read = reset ? readEvents(open(request).path, 0, PAGE_BYTES) : first;
-      return { events: read.values, next: read.nextByte, reset };
+      const { values: events, ...place } = pageOf(open(request).path, request.query.since, readEvents);
+      return { events, ...place };
     });
     api.get<RunRoute>('/api/runs/:name/stream', (request, reply) => {
       const { path } = open(request);
@@ -84,6 +79,19 @@ function openRun(runsDir: string, name: string) {
   }
   const path = join(runsDir, name);
   return { path, recipe: readRecipe(path) };
+}
+
+/** What a file of a run holds from `since` on, or all of it where it has become shorter than that: `reset`. */
+function pageOf<T>(
+  path: string,
+  since: string | undefined,
+  read: (path: string, sinceByte: number, maxBytes: number) => JsonLines<T>,
+): { values: T[]; next: number; reset: boolean } {
+  const sinceByte = byteOffset(since);
+  const first = read(path, sinceByte, PAGE_BYTES);
+  const reset = first.nextByte < sinceByte;
+  const { values, nextByte } = reset ? read(path, 0, PAGE_BYTES) : first;
+  return { values, next: nextByte, reset };
 }
 
 /** Anything but a plain byte offset reads from the start. */
