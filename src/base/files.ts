@@ -1,20 +1,37 @@
-/** Files that are whole or absent: written to a temporary name, fsynced, renamed. */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+/** Files that are whole or absent: written to a temporary name, fsynced, renamed; and read as such. */
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { fileError } from './file-errors.ts';
 
 /**
  * Writes `content` to `path` so that a reader, or a run after a crash, sees the old file or the new one, never a part.
- * Creates the folder. The temporary file (`path.tmp-PID`) is removed on failure.
+ * Creates the folder. The temporary file is removed on failure.
+ * @param temporary where it is written first, in the same folder; others that write the file at once must name another
  * @throws disk_full and what else {@link fileError} knows
  */
-export function writeFileAtomic(path: string, content: string | Uint8Array): void {
-  writeFilePartsAtomic(path, [typeof content === 'string' ? Buffer.from(content, 'utf8') : content]);
+export function writeFileAtomic(path: string, content: string | Uint8Array, temporary?: string): void {
+  writeFilePartsAtomic(
+    path,
+    [typeof content === 'string' ? Buffer.from(content, 'utf8') : content],
+    temporary,
+  );
 }
 
 /** As {@link writeFileAtomic}, for content that is produced part by part. */
-export function writeFilePartsAtomic(path: string, parts: Iterable<Uint8Array>): void {
-  const temporary = `${path}.tmp-${process.pid}`;
+export function writeFilePartsAtomic(
+  path: string,
+  parts: Iterable<Uint8Array>,
+  temporary = `${path}.tmp-${process.pid}`,
+): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
   } catch (error) {
@@ -61,5 +78,14 @@ function writeFully(file: number, part: Uint8Array): void {
   let offset = 0;
   while (offset < part.byteLength) {
     offset += writeSync(file, part, offset, Math.min(part.byteLength - offset, 1 << 30));
+  }
+}
+
+/** The value of a JSON file, whatever it is; undefined where there is no file, or none that can be read. */
+export function readJsonFile<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as T;
+  } catch {
+    return undefined;
   }
 }

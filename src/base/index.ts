@@ -4,7 +4,7 @@ export { DIGEST_NAMES } from './digest-names.ts';
 export { type ErrorData, errorFromData, errorToData } from './error-data.ts';
 export { assert, DabarexError, ERROR_CODES, type ErrorCode, type ErrorFields } from './errors.ts';
 export { fileError } from './file-errors.ts';
-export { syncFolder, writeFileAtomic, writeFilePartsAtomic } from './files.ts';
+export { readJsonFile, syncFolder, writeFileAtomic, writeFilePartsAtomic } from './files.ts';
 export { bfloat16ToFloat32, float32ToBfloat16, fromFloat16Bits, toFloat16Bits } from './half.ts';
 export {
   describeOwner,
@@ -15,10 +15,12 @@ export {
   type LockOwner,
   thisProcess,
   tryLock,
+  waitForLock,
 } from './lock.ts';
 export { nearestWord } from './nearest.ts';
 export { finishParts, type Parts, Turns } from './parts.ts';
 export type { OnProgress, Progress } from './progress.ts';
 export { philox, Rng, streamOf } from './rng.ts';
+export { lastAtMost } from './search.ts';
 export { answerJobs, ThreadPool } from './thread-pool.ts';
 export { moduleBeside, spawnWorker } from './worker.ts';

@@ -5,11 +5,13 @@
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { fileError } from './file-errors.ts';
 
 /** Looks of another process at a lock that changes under its eyes, before it gives up. */
 const MAX_ATTEMPTS = 100;
+const POLL_MS = 100;
 
 export interface LockOwner {
   readonly pid: number;
@@ -62,6 +64,23 @@ export function tryLock(path: string, time?: string): LockAttempt {
 export function isLocked(path: string): boolean {
   const owner = parseOwner(readText(path) ?? '');
   return owner !== undefined && isAlive(owner);
+}
+
+/**
+ * Takes the lock as soon as no other process holds it; gives what gives it back. @param onWait told once of its owner
+ * @throws as {@link tryLock}; the signal's reason
+ */
+export async function waitForLock(
+  path: string,
+  { signal, onWait }: { signal?: AbortSignal; onWait?: (owner: LockOwner | undefined) => void } = {},
+): Promise<() => void> {
+  for (let told = false; ; told = true) {
+    signal?.throwIfAborted();
+    const attempt = tryLock(path);
+    if (attempt.release) return attempt.release;
+    if (!told) onWait?.(attempt.owner);
+    await sleep(POLL_MS, undefined, { signal });
+  }
 }
 
 /** The owner of a lock, for a message. */

@@ -3,9 +3,9 @@
  * trained on them; what stages left (`stages/`) only saves work, so nothing is lost with it but time. What a living process
  * holds by a lock, or works on, stays.
  */
-import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLocked, isProcess } from '../base/index.ts';
+import { isLocked, isProcess, readJsonFile } from '../base/index.ts';
 
 const KINDS = ['documents', 'tokenizers', 'shards', 'stages'] as const;
 
@@ -80,12 +80,8 @@ function hasTasks(path: string): boolean {
 }
 
 function manifestKeys(path: string): { key: string; corpusKey: string } {
-  try {
-    const { key = '', corpusKey = '' } = JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8'));
-    return { key, corpusKey };
-  } catch {
-    return { key: '', corpusKey: '' };
-  }
+  const manifest = readJsonFile<{ key?: string; corpusKey?: string }>(join(path, 'manifest.json'));
+  return { key: manifest?.key ?? '', corpusKey: manifest?.corpusKey ?? '' };
 }
 
 function sizeOf(path: string): number {

@@ -3,9 +3,9 @@
  * order of the tokens its id (16 bytes) and its number of tokens, the end-of-text token included (u32, little-endian). Sample
  * k holds the tokens from k * (sampleTokens - 1) on; the rest is told by the line of the document's file.
  */
-import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, readSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { assert, DabarexError, fileError } from '../base/index.ts';
+import { assert, DabarexError, fileError, readJsonFile } from '../base/index.ts';
 import { linesIn } from '../stream/index.ts';
 import type { CorpusManifest } from './corpus-report.ts';
 import { type Document, identified, readDocuments } from './documents.ts';
@@ -145,14 +145,10 @@ export async function sampleLineage(
 
 function shardsOf(dir: string): { manifest: ShardsManifest; split: Split; domain: string } {
   const [domain = '', split = ''] = resolve(dir).split(/[\\/]/).reverse();
-  try {
-    const manifest: ShardsManifest = JSON.parse(readFileSync(resolve(dir, '../../manifest.json'), 'utf8'));
-    const found = SPLITS.find((each) => each === split);
-    if (found && manifest.domains[domain] && existsSync(join(dir, LINEAGE_FILE))) {
-      return { manifest, split: found, domain };
-    }
-  } catch {
-    // told below
+  const manifest = readJsonFile<ShardsManifest>(resolve(dir, '../../manifest.json'));
+  const found = SPLITS.find((each) => each === split);
+  if (found && manifest?.domains?.[domain] && existsSync(join(dir, LINEAGE_FILE))) {
+    return { manifest, split: found, domain };
   }
   throw new DabarexError(
     'shard_missing',
@@ -162,12 +158,7 @@ function shardsOf(dir: string): { manifest: ShardsManifest; split: Split; domain
 }
 
 function requireCorpus(folder: string, key: string): void {
-  try {
-    const manifest: CorpusManifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
-    if (manifest.key === key) return;
-  } catch {
-    // told below
-  }
+  if (readJsonFile<CorpusManifest>(join(folder, 'manifest.json'))?.key === key) return;
   throw new DabarexError(
     'documents_invalid',
     `${folder} does not hold the documents that these shards were made of (${key.slice(0, 16)}). Name their folder with --documents, or prepare them again.`,

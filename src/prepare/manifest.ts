@@ -3,11 +3,10 @@
  * and is made anew. `key` is the hash of everything the result depends on.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../base/index.ts';
-
-const BLOCK_BYTES = 1 << 20;
+import { readJsonFile, writeFileAtomic } from '../base/index.ts';
+import { hashFile } from '../storage/index.ts';
 
 export interface ManifestFile {
   /** within the manifest's folder */
@@ -28,18 +27,7 @@ export function stageKey(inputs: unknown): string {
 
 /** Size and sha256 of a file of the stage, as the manifest lists it. */
 export function describeFile(folder: string, path: string): ManifestFile {
-  const file = openSync(join(folder, path), 'r');
-  const hash = createHash('sha256');
-  const block = Buffer.allocUnsafe(BLOCK_BYTES);
-  let sizeBytes = 0;
-  try {
-    for (let count = readSync(file, block); count > 0; count = readSync(file, block)) {
-      hash.update(block.subarray(0, count));
-      sizeBytes += count;
-    }
-  } finally {
-    closeSync(file);
-  }
+  const { hash, sizeBytes } = hashFile(join(folder, path), 'sha256');
   return { path, sizeBytes, sha256: hash.digest('hex') };
 }
 
@@ -49,14 +37,9 @@ export function writeManifest(folder: string, manifest: Manifest): void {
 
 /** The manifest in `folder` if its key is `key` (any, where absent) and its files are there unchanged; else undefined. */
 export function trustedManifest<T extends Manifest>(folder: string, key?: string): T | undefined {
-  let manifest: T;
-  try {
-    manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
-  } catch {
-    return undefined;
-  }
+  const manifest = readJsonFile<T>(join(folder, 'manifest.json'));
+  if (!manifest || !Array.isArray(manifest.files)) return undefined;
   if (key !== undefined && manifest.key !== key) return undefined;
-  if (!Array.isArray(manifest.files)) return undefined;
   const isWhole = manifest.files.every((file) => {
     const path = join(folder, file.path);
     if (!existsSync(path) || statSync(path).size !== file.sizeBytes) return false;

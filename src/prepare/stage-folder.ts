@@ -6,12 +6,17 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { DabarexError, fileError, isProcess, syncFolder } from '../base/index.ts';
-import { describeOwner, tryLock } from '../runs/index.ts';
+import {
+  DabarexError,
+  describeOwner,
+  fileError,
+  isProcess,
+  type LockOwner,
+  syncFolder,
+  waitForLock,
+} from '../base/index.ts';
 import { type Manifest, trustedManifest, writeManifest } from './manifest.ts';
 
-const POLL_MS = 200;
 const KEY_DIGITS = 16;
 
 /** How the stages of preparation are called. */
@@ -47,7 +52,7 @@ export async function makeStage<M extends Manifest>(
   if (options.onlyFinished) throw notFinished(folder);
   try {
     mkdirSync(dirname(folder), { recursive: true });
-    const release = await waitForLock(folder, options);
+    const release = await takeLock(folder, options);
     try {
       const madeMeanwhile = trustedManifest<M>(folder, key);
       if (madeMeanwhile) return { manifest: madeMeanwhile, reused: true };
@@ -83,18 +88,13 @@ async function makeAndPublish<M extends Manifest>(
   }
 }
 
-async function waitForLock(folder: string, { signal, warn }: StageOptions): Promise<() => void> {
+function takeLock(folder: string, { signal, warn }: StageOptions): Promise<() => void> {
   const path = `${folder}.lock`;
-  for (let told = false; ; told = true) {
-    signal?.throwIfAborted();
-    const attempt = tryLock(path);
-    if (attempt.release) return attempt.release;
-    if (!told) {
-      const owner = describeOwner(attempt.owner);
-      warn?.(`Waiting for ${owner}, which is making ${folder}. If it no longer exists, remove ${path}.`);
-    }
-    await sleep(POLL_MS, undefined, { signal });
-  }
+  const onWait = (owner: LockOwner | undefined) => {
+    const who = describeOwner(owner);
+    warn?.(`Waiting for ${who}, which is making ${folder}. If it no longer exists, remove ${path}.`);
+  };
+  return waitForLock(path, { signal, onWait });
 }
 
 /** What a process left that was killed; none is at work, for the lock is ours. */

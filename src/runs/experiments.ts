@@ -2,8 +2,8 @@
  * The variants of data that runs were trained on, what differed between them, and what the runs came to. A run tells its data in
  * `data.json`; one from before that, or that has not come so far, is told apart by its recipe alone.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readJsonFile } from '../base/index.ts';
 import { type Recipe, RUN_FILES, readEvents, readRecipe } from './read.ts';
 import { listRuns } from './reader.ts';
 import { differences, type RecipeDifference } from './recipe-diff.ts';
@@ -37,13 +37,8 @@ export interface Experiment {
 
 /** What a run recorded of its data. */
 export function readRunData(runPath: string): RunData | undefined {
-  try {
-    const data: unknown = JSON.parse(readFileSync(join(runPath, RUN_FILES.data), 'utf8'));
-    const { documents_key: key } = Object(data) as Partial<RunData>;
-    return typeof key === 'string' ? (data as RunData) : undefined;
-  } catch {
-    return undefined;
-  }
+  const data = readJsonFile<RunData>(join(runPath, RUN_FILES.data));
+  return typeof data?.documents_key === 'string' ? data : undefined;
 }
 
 interface Variant {

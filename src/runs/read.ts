@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { DabarexError, isLocked } from '../base/index.ts';
+import { DabarexError, isLocked, readJsonFile } from '../base/index.ts';
 import { isRunEvent, isRunMetrics, type RunEvent, type RunMetrics } from './events.ts';
 import { type JsonLines, readJsonLines, readLastJsonLines } from './jsonl.ts';
 import { deriveStatus, type RunProgress, type RunStatus } from './status.ts';
@@ -98,9 +98,5 @@ export function isRunAlive(runPath: string): boolean {
 }
 
 function readProgress(runPath: string): RunProgress | undefined {
-  try {
-    return JSON.parse(readFileSync(join(runPath, RUN_FILES.progress), 'utf8')) as RunProgress;
-  } catch {
-    return undefined;
-  }
+  return readJsonFile(join(runPath, RUN_FILES.progress));
 }

@@ -1,7 +1,7 @@
 /** What the cache knows of an object it has: written before the object gets its name, and true only of the very file it was written for. */
-import { readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { rmSync, statSync, utimesSync } from 'node:fs';
 import { z } from 'zod';
-import { writeFileAtomic } from '../base/index.ts';
+import { readJsonFile, writeFileAtomic } from '../base/index.ts';
 import type { CachePlace } from './cache-layout.ts';
 
 const Schema = z.object({
@@ -21,12 +21,7 @@ export type CacheRecord = z.infer<typeof Schema>;
 
 /** The record at `path`; undefined where there is none, or none that can be read. */
 export function readRecord(path: string): CacheRecord | undefined {
-  try {
-    const parsed = Schema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
+  return Schema.safeParse(readJsonFile(path)).data;
 }
 
 /** The record of the object that stands at `place`; undefined where none does, or it is not the one recorded. */

@@ -7,6 +7,7 @@ export { algorithmOf, hashMismatch, integrityOf, verifyIntegrity } from './integ
 export {
   fileIntegrity,
   folderIntegrity,
+  hashFile,
   type LocalFile,
   type LocalFiles,
   listLocalFiles,

@@ -1,5 +1,5 @@
 /** Local files that a `file:` source names, listed and hashed without being read into memory. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { DabarexError, fileError } from '../base/index.ts';
@@ -66,13 +66,20 @@ export function listLocalFiles(source: Extract<SourceUrl, { kind: 'file' }>, bas
 
 /** `sha512-BASE64` (or sha256) of a file, read in blocks. */
 export function fileIntegrity(path: string, algorithm: 'sha256' | 'sha512' = 'sha512'): string {
+  return `${algorithm}-${hashFile(path, algorithm).hash.digest('base64')}`;
+}
+
+/** The hash of a file, not yet digested, and its size as read. @throws what {@link fileError} knows */
+export function hashFile(path: string, algorithm: 'sha256' | 'sha512'): { hash: Hash; sizeBytes: number } {
   const hash = createHash(algorithm);
   const block = Buffer.allocUnsafe(BLOCK_BYTES);
+  let sizeBytes = 0;
   try {
     const file = openSync(path, 'r');
     try {
       for (let count = readSync(file, block); count > 0; count = readSync(file, block)) {
         hash.update(block.subarray(0, count));
+        sizeBytes += count;
       }
     } finally {
       closeSync(file);
@@ -80,7 +87,7 @@ export function fileIntegrity(path: string, algorithm: 'sha256' | 'sha512' = 'sh
   } catch (error) {
     throw fileError(error, path);
   }
-  return `${algorithm}-${hash.digest('base64')}`;
+  return { hash, sizeBytes };
 }
 
 /** The hash of a folder: that of its files' names and hashes, in the order of the names. */

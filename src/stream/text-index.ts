@@ -8,16 +8,15 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, mkdirSync, rmSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DabarexError,
   fileError,
   moduleBeside,
   type OnProgress,
   ThreadPool,
+  waitForLock,
   writeFileAtomic,
 } from '../base/index.ts';
-import { tryLock } from '../runs/index.ts';
 import { TokenBuffer, type Tokenizer } from '../tokenizer/index.ts';
 import { lineBlocks, textBlocks } from './rows/blocks.ts';
 import { Chunker, type ChunkSettings, type Chunks } from './text-chunks.ts';
@@ -27,7 +26,6 @@ import { contentOf, type FileStamp, requireUnchanged } from './text-stamp.ts';
 
 /** Raised whenever the same content and settings give other chunks than before. */
 const CODE_VERSION = 1;
-const POLL_MS = 100;
 /** Less text than this is not worth starting threads for. */
 const THREADED_BYTES = 1 << 23;
 
@@ -73,7 +71,7 @@ export class TextIndexer {
     if (known) return { path, stamp, chunks: known };
     try {
       mkdirSync(dirname(place), { recursive: true });
-      const release = await this.waitFor(`${place}.lock`);
+      const release = await waitForLock(`${place}.lock`, this.options);
       try {
         const chunks = finished(place, stamp) ?? (await this.make(path, place, stamp));
         return { path, stamp, chunks };
@@ -135,15 +133,6 @@ export class TextIndexer {
     });
     const { pool } = this;
     return (job) => pool.run(job, [job.bytes.buffer as ArrayBuffer]);
-  }
-
-  private async waitFor(lockPath: string): Promise<() => void> {
-    for (;;) {
-      this.options.signal?.throwIfAborted();
-      const { release } = tryLock(lockPath);
-      if (release) return release;
-      await sleep(POLL_MS, undefined, { signal: this.options.signal });
-    }
   }
 }
 

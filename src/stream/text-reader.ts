@@ -5,7 +5,7 @@
  * What is encoded is kept for a while: reading in order encodes every chunk once.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { assert, DabarexError } from '../base/index.ts';
+import { assert, DabarexError, lastAtMost } from '../base/index.ts';
 import { TokenBuffer, type Tokenizer } from '../tokenizer/index.ts';
 import type { SampleReader } from './sample-reader.ts';
 import { encodeChunk } from './text-chunks.ts';
@@ -158,18 +158,6 @@ export class TextReader implements SampleReader {
     }
     return handle;
   }
-}
-
-/** The last index whose value is at most `value` of those that rise from 0; the last of several equal ones. */
-function lastAtMost(rising: Float64Array, value: number): number {
-  let low = 0;
-  let high = rising.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if (rising[middle]! <= value) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }
 
 function changed(path: string, cause?: unknown): DabarexError {

@@ -3,9 +3,9 @@
  * and is believed as long as these are the same.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { DabarexError, type OnProgress, writeFileAtomic } from '../base/index.ts';
+import { DabarexError, type OnProgress, readJsonFile, writeFileAtomic } from '../base/index.ts';
 
 /** What a file is known by without reading it. */
 export interface FileStamp {
@@ -69,12 +69,8 @@ export async function contentOf(
 }
 
 function readStamp(path: string): (FileStamp & { sha256: string }) | undefined {
-  try {
-    const stamp = JSON.parse(readFileSync(path, 'utf8')) as FileStamp & { sha256: unknown };
-    return typeof stamp.sha256 === 'string' && /^[0-9a-f]{64}$/.test(stamp.sha256)
-      ? { ...stamp, sha256: stamp.sha256 }
-      : undefined;
-  } catch {
-    return undefined;
-  }
+  const stamp = readJsonFile<FileStamp & { sha256: unknown }>(path);
+  const sha256 = stamp?.sha256;
+  if (!stamp || typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) return undefined;
+  return { ...stamp, sha256 };
 }

@@ -4,9 +4,9 @@
  * input and the options only, not on threads or interruptions. A run that was killed goes on with the parts that are whole.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { DabarexError, fileError, type OnProgress, writeFileAtomic } from '../../base/index.ts';
+import { DabarexError, fileError, type OnProgress, readJsonFile, writeFileAtomic } from '../../base/index.ts';
 import { describeOwner, tryLock } from '../../runs/index.ts';
 import { mergeMdsIndexes } from '../../stream/index.ts';
 import { findInputs, type InputFormat } from './inputs.ts';
@@ -67,7 +67,7 @@ export async function convertToMds(
   const release = takeOutput(out, options.time);
   try {
     const key = keyOf(plan);
-    const finished = readJson<ConversionReport>(join(out, REPORT));
+    const finished = readJsonFile<ConversionReport>(join(out, REPORT));
     if (finished?.key === key) return { ...finished, reused: true };
     claim(out, key);
     await makeMissing(plan, options);
@@ -94,7 +94,7 @@ function takeOutput(out: string, time: string | undefined): () => void {
 /** Marks the folder as the output of this conversion. @throws path_unusable where it is that of another, or holds something else */
 function claim(out: string, key: string): void {
   const path = join(out, PLAN);
-  const known = readJson<{ key: string }>(path);
+  const known = readJsonFile<{ key: string }>(path);
   if (known?.key === key) return;
   const others = readdirSync(out).filter((name) => !name.startsWith(LOCK));
   if (known || others.length > 0) {
@@ -148,13 +148,4 @@ function publish(out: string, plan: Plan, key: string): ConversionReport {
 
 function keyOf({ identity }: Plan): string {
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
-}
-
-function readJson<T>(path: string): T | undefined {
-  if (!existsSync(path)) return undefined;
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as T;
-  } catch {
-    return undefined;
-  }
 }

@@ -7,13 +7,13 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { isProcess, type OnProgress } from '../../base/index.ts';
+import { isProcess, type OnProgress, readJsonFile } from '../../base/index.ts';
 import { stageKey } from '../manifest.ts';
 import type { Split } from '../split.ts';
 import type { Figures } from '../text/stage.ts';
 import type { ApplyReceipt, Job, ReadReceipt, SummaryReceipt } from './jobs.ts';
 import type { PlannedStage } from './registry.ts';
-import { publishFile, readPublished, type Shard } from './shard-file.ts';
+import { publishFile, type Shard } from './shard-file.ts';
 import type { SharedWork, WorkItem } from './shares.ts';
 import type { OpenedSource } from './sources.ts';
 import type { CutResult } from './split-stage.ts';
@@ -180,7 +180,7 @@ export async function finish(label: string, items: readonly WorkItem[], run: Pip
 /** A receipt whose shards have gone since, or changed their size, is worth nothing. */
 function dropBrokenReceipt({ stagesDir }: PipelineRun, path: string): void {
   if (!path.endsWith('.json') || !existsSync(path)) return;
-  const receipt = readPublished<Receipt>(path);
+  const receipt = readJsonFile<Receipt>(path);
   const shards = receipt && [receipt.shard, receipt.train, receipt.heldout, ...(receipt.shards ?? [])];
   if (!shards?.every((shard) => !shard || isThere(stagesDir, shard))) rmSync(path, { force: true });
 }
@@ -196,7 +196,7 @@ export function digits(number: number): string {
 }
 
 export function receiptOf<T>(run: PipelineRun, name: string): T {
-  return readPublished<T>(join(run.stagesDir, `${name}.json`))!;
+  return readJsonFile<T>(join(run.stagesDir, `${name}.json`))!;
 }
 
 interface Parts {
@@ -242,7 +242,7 @@ function removeLeftovers(folder: string): void {
 
 /** The manifest of a finished stage whose files are all there; their content is checked when they are read. */
 export function trustedStage(stagesDir: string, folder: string): StageManifest | undefined {
-  const manifest = readPublished<StageManifest>(join(stagesDir, folder, 'manifest.json'));
+  const manifest = readJsonFile<StageManifest>(join(stagesDir, folder, 'manifest.json'));
   if (!manifest || !Array.isArray(manifest.shards)) return undefined;
   return manifest.shards.every((shard) => isThere(stagesDir, shard)) ? manifest : undefined;
 }

@@ -5,21 +5,11 @@
  * Limit: a document is in memory whole, hence {@link MAX_DOCUMENT_BYTES}.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
-import { DabarexError, fileError } from '../../base/index.ts';
+import { DabarexError, writeFileAtomic } from '../../base/index.ts';
 import { linesIn } from '../../stream/index.ts';
 import { type Document, documentLines } from '../documents.ts';
 
@@ -106,33 +96,5 @@ function unpacked(path: string, shard: Shard): Buffer {
  * @throws disk_full
  */
 export function publishFile(path: string, bytes: Uint8Array | string): void {
-  const temporary = `${path}.tmp-${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    writeSynced(temporary, typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw fileError(error, path);
-  }
-}
-
-function writeSynced(path: string, bytes: Uint8Array): void {
-  const file = openSync(path, 'wx');
-  try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** A JSON file that {@link publishFile} wrote; undefined where it is not there or cannot be read. */
-export function readPublished<T>(path: string): T | undefined {
-  if (!existsSync(path)) return undefined;
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as T;
-  } catch {
-    return undefined;
-  }
+  writeFileAtomic(path, bytes, `${path}.tmp-${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`);
 }

@@ -18,19 +18,12 @@ export interface Size {
   bytes: number;
 }
 
-export interface RejectSample {
-  readonly id: string;
-  readonly source: string;
-  readonly path: string;
-  readonly text: string;
+export interface RejectSample extends Omit<Document, 'notes'> {
   readonly detail?: string;
 }
 
 /** A part of a text before and after, around the first place where they differ. */
-export interface ChangeSample {
-  readonly id: string;
-  readonly source: string;
-  readonly path: string;
+export interface ChangeSample extends Omit<Document, 'notes' | 'text'> {
   readonly before: string;
   readonly after: string;
 }

@@ -1,6 +1,6 @@
 /** The report of a prepared corpus, for people: how much each stage removed and why, with examples. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readJsonFile } from '../../base/index.ts';
 import type { CorpusManifest, StageCount, StageReport, StageTime } from '../corpus-report.ts';
 import type { ChangeSample, RejectSample, Size } from '../pipeline/tally.ts';
 import { bars, legend } from './figures.ts';
@@ -33,12 +33,8 @@ ${rejected(manifest.stages)}
 }
 
 function readTimes(documentsDir: string): StageTime[] {
-  try {
-    const times: unknown = JSON.parse(readFileSync(join(documentsDir, 'times.json'), 'utf8'));
-    return Array.isArray(times) ? times : [];
-  } catch {
-    return [];
-  }
+  const times = readJsonFile<unknown>(join(documentsDir, 'times.json'));
+  return Array.isArray(times) ? times : [];
 }
 
 function totals({ domains, stages }: CorpusManifest): Html {

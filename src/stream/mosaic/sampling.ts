@@ -2,7 +2,7 @@
  * How many samples of each stream and shard an epoch takes, and which, as MosaicML Streaming does, bit for bit: a shard
  * taken 2.5 times is there twice whole and once by half. Where samples are left out, chance says which.
  */
-import { DabarexError } from '../../base/index.ts';
+import { DabarexError, lastAtMost } from '../../base/index.ts';
 import { NumpyRandom } from './pcg64.ts';
 
 /** What a stream gives to an epoch; all streams by proportion, or none of them. */
@@ -191,14 +191,8 @@ export function resample(streams: readonly ShardChoice[], random: NumpyRandom): 
 }
 
 function sampleAt(firsts: readonly number[], sources: readonly (number | Uint32Array)[], i: number): number {
-  let low = 0;
-  let high = firsts.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if (firsts[middle]! <= i) low = middle;
-    else high = middle - 1;
-  }
-  const source = sources[low]!;
-  const within = i - firsts[low]!;
+  const at = lastAtMost(firsts, i);
+  const source = sources[at]!;
+  const within = i - firsts[at]!;
   return typeof source === 'number' ? source + within : source[within]!;
 }

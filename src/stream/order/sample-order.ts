@@ -8,7 +8,7 @@
  * `full` is one block; `none` is the order in which the samples were written.
  * Memory: some 250 bytes a shard, none a sample. Limit: 2^40 samples.
  */
-import { DabarexError } from '../../base/index.ts';
+import { DabarexError, lastAtMost } from '../../base/index.ts';
 import { IndexPermutation, type OrderKey, subkey } from './permutation.ts';
 
 export type NativeShuffle = 'block' | 'full' | 'none';
@@ -99,7 +99,7 @@ export class SampleOrder {
     const block = this.blockAt(lane, draw % this.lanes.length, epoch, place);
     const { order, starts } = lane.epoch!;
     const position = block.start + block.permutation.at(place - block.start);
-    const at = lastNotAbove(starts, position, block.first, block.last);
+    const at = lastAtMost(starts, position, block.first, block.last);
     return lane.spans[order[at]!]!.start + position - starts[at]!;
   }
 
@@ -132,7 +132,7 @@ export class SampleOrder {
       const block = this.blockAt(lane, number, epoch, start);
       const { order, starts } = lane.epoch!;
       const spanAt = (place: number) =>
-        lastNotAbove(starts, start + block.permutation.at(place - start), block.first, block.last);
+        lastAtMost(starts, start + block.permutation.at(place - start), block.first, block.last);
       const count = block.last - block.first + 1;
       const isOrdered = this.options.shuffle === 'none';
       const firsts = isOrdered ? starts.subarray(0, count) : seen(count, block, 1, spanAt);
@@ -158,8 +158,8 @@ export class SampleOrder {
       start,
       end,
       permutation,
-      first: lastNotAbove(starts, start, 0, starts.length - 2),
-      last: lastNotAbove(starts, end - 1, 0, starts.length - 2),
+      first: lastAtMost(starts, start, 0, starts.length - 2),
+      last: lastAtMost(starts, end - 1, 0, starts.length - 2),
     };
     return lane.block;
   }
@@ -245,14 +245,4 @@ function cutLanes(
     lanes.push({ size, spans });
   }
   return lanes;
-}
-
-/** The last of the ascending `values[first..last]` that is not above `value`. */
-function lastNotAbove(values: Float64Array, value: number, first: number, last: number): number {
-  while (first < last) {
-    const middle = (first + last + 1) >>> 1;
-    if (values[middle]! <= value) first = middle;
-    else last = middle - 1;
-  }
-  return first;
 }

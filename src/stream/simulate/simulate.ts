@@ -10,6 +10,7 @@
  * Limits: bandwidth does not vary and requests do not fail; with fewer canonical nodes than nodes, the nodes that share
  * one are alike.
  */
+import { lastAtMost } from '../../base/index.ts';
 import { SimulatedCache } from './lru-cache.ts';
 import { type LaneUses, laneUses, type UsesOptions } from './uses.ts';
 
@@ -216,17 +217,11 @@ class StepClock {
 
   /** @param isAsked true: when the run begins, for a step none has begun before */
   at(step: number, isAsked = false): number {
-    let low = 0;
-    let high = this.steps.length - 1;
-    if (high < 0 || this.steps[0]! > step) return isAsked ? 0 : step * this.stepSeconds;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.steps[middle]! <= step) low = middle;
-      else high = middle - 1;
-    }
+    if (this.steps.length === 0 || this.steps[0]! > step) return isAsked ? 0 : step * this.stepSeconds;
+    const begun = lastAtMost(this.steps, step);
     // What step 0 needs is asked for when the run begins, not when the step does.
     if (isAsked && step === 0) return 0;
-    return this.seconds[low]! + (step - this.steps[low]!) * this.stepSeconds;
+    return this.seconds[begun]! + (step - this.steps[begun]!) * this.stepSeconds;
   }
 
   begin(step: number, seconds: number): void {

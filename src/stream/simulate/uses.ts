@@ -3,7 +3,7 @@
  * orders the turns are exact. For MosaicML's they follow from the places of the shards (their blocks of random size are
  * taken at their mean), so no order of single samples is made, and a billion samples take no longer than their shards.
  */
-import { assert, streamOf } from '../../base/index.ts';
+import { assert, lastAtMost, streamOf } from '../../base/index.ts';
 import { readMdsIndex } from '../mds-index.ts';
 import { NumpyRandom } from '../mosaic/pcg64.ts';
 import { MOSAIC_SHUFFLES, type MosaicShuffle } from '../mosaic/shuffles.ts';
@@ -101,16 +101,11 @@ function reach(shuffle: MosaicShuffle, first: number, last: number, size: number
 }
 
 function shardFinder(spans: readonly Span[]): (sample: number) => number {
+  const begins = Float64Array.from(spans, ({ begin }) => begin);
   return (sample) => {
-    let low = 0;
-    let high = spans.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (spans[middle]!.begin <= sample) low = middle;
-      else high = middle - 1;
-    }
-    assert(sample < spans[low]!.end, `sample ${sample} in no shard`);
-    return low;
+    const shard = lastAtMost(begins, sample);
+    assert(sample < spans[shard]!.end, `sample ${sample} in no shard`);
+    return shard;
   };
 }
 

@@ -2,6 +2,7 @@
  * What a shard contributes to a search for duplicates. An item is a document, or a paragraph of one. For each: where it stands, its
  * length, its band keys (items with an equal key in one band are candidates), and where candidates are verified its sketch.
  */
+import { lastAtMost } from '../../../base/index.ts';
 import type { Document } from '../../documents.ts';
 import { ColumnFile, type Columns, packColumns, Uint32List } from '../columns.ts';
 import { paragraphRanges } from '../paragraphs.ts';
@@ -100,13 +101,8 @@ export class Parts {
 
   /** The part of an item and its number within. */
   locate(item: number): { part: number; local: number } {
-    let [low, high] = [0, this.files.length];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (this.firstItem[middle]! <= item) low = middle;
-      else high = middle;
-    }
-    return { part: low, local: item - this.firstItem[low]! };
+    const part = lastAtMost(this.firstItem, item, 0, this.files.length - 1);
+    return { part, local: item - this.firstItem[part]! };
   }
 
   sketch(item: number): Uint32Array {
