@@ -54,6 +54,12 @@ describe('parseConfig', () => {
     [z.number().max(1), 7, 'x: 7 must be at most 1.'],
     [z.array(z.string()).min(1), [], 'x: [] must be a list of at least 1 entries.'],
     [z.enum(['adamw', 'muon']), 'adam', 'x: "adam" must be "adamw" or "muon".'],
+    [
+      z.enum(['minified', 'length', 'normalise', 'c4', 'pii']),
+      'lenght',
+      'x: "lenght" must be "length", which is nearest, or one of "minified", "normalise", "c4", "pii".',
+    ],
+    [z.enum(['a', 'b', 'c', 'd', 'e']), 'other', 'x: "other" must be "a" or "b" or "c" or "d" or "e".'],
     [kinds, { kind: 'head' }, 'x.kind: "head" must be "tail" or "hash".'],
     [z.union([z.string(), z.number()]), true, 'x: true must be text or a number.'],
     [z.string().regex(/^a/, { message: 'begin with an a' }), 'b', 'x: begin with an a.'],

@@ -198,7 +198,7 @@ describe('data.pipeline', () => {
   const parse = (pipeline: unknown) => parseConfig(prepareConfigSchema, data({ pipeline }), 'test');
 
   it.each([
-    [[{ stage: 'lenght' }], 'config_invalid', /data|pipeline\.0\.stage: .*"length"/],
+    [[{ stage: 'lenght' }], 'config_invalid', /pipeline\.0\.stage: "lenght" must be "length", which is/],
     [[{ stage: 'length', minBites: 3 }], 'config_unknown_key', /pipeline\.0\.minBites.*minBytes/],
     [[{ stage: 'length', minBytes: -1 }], 'config_invalid', /pipeline\.0\.minBytes: -1 must be at least 0/],
     [[{ stage: 'length', domains: ['three'] }], 'config_invalid', /pipeline\.0\.domains\.0: .*one, two/],
