@@ -61,14 +61,14 @@ it('draws from a corpus that is larger than its memory', () => {
     Buffer.from(`${JSON.stringify(identified({ source: 's', path: String(i), text: `${i} ${text}` }))}\n`);
   writeFilePartsAtomic(
     join(dir, 'train', 'web.jsonl'),
-    Array.from({ length: 800 }, (_, i) => lineOf(i)),
+    Array.from({ length: 400 }, (_, i) => lineOf(i)),
   );
-  const domains = { web: { train: { documents: 800, bytes: 8e7 } } };
+  const domains = { web: { train: { documents: 400, bytes: 4e7 } } };
   writeManifest(dir, { key: 'k', files: [], ...{ domains } });
   const script = `const { sampleTexts } = await import(${JSON.stringify(new URL('./text-sample.ts', import.meta.url).href)});
     const texts = await sampleTexts({ documentsDir: ${JSON.stringify(dir)}, trainBytes: 1e6 });
     console.log(texts.length);`;
-  const args = ['--max-old-space-size=64', '--import', 'tsx', '--input-type=module', '-e', script];
+  const args = ['--max-old-space-size=32', '--import', 'tsx', '--input-type=module', '-e', script];
   const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   expect(stdout || stderr).toBe('10\n');
 });

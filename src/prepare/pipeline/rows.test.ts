@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +65,11 @@ describe('sources of rows', () => {
     expect(documents[49]!.path).toBe('a.jsonl:50');
     expect(documents[50]!.path).toBe('b.jsonl.gz:1');
     expect(documents[299]!.path).toBe('f.ndjson.zst:50');
+    execFileSync('tar', ['cf', join(root, 'rows.tar'), '-C', root, 'json']);
+    await prepare('tar-out', { url: 'rows.tar', format: 'jsonl' });
+    expect((await documentsOf('tar-out')).map((each) => each.text)).toEqual(
+      documents.map(({ text }) => text),
+    );
   });
 
   it('reads Parquet, in the order of the file, whatever its folder is called', async () => {
