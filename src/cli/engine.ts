@@ -4,6 +4,7 @@ import { EngineClient, type EngineConfig } from '../infer/index.ts';
 import { nativeUnavailableReason } from '../tensor/index.ts';
 import type { CliContext } from './context.ts';
 import type { LoaderOptions } from './engine-loader.ts';
+import type { SamplingOptions } from './sampling.ts';
 
 /** Starts the engine and waits until the model is loaded. @throws what loading the folder throws; engine_stopped */
 export function startEngine(
@@ -15,6 +16,16 @@ export function startEngine(
     loaderOptions: options,
     engine,
   });
+}
+
+/** The engine of a model folder for one user at a terminal. @throws as {@link startEngine} */
+export function startEngineForOne(
+  dir: string,
+  { threads, weights }: Pick<SamplingOptions, 'threads' | 'weights'>,
+  context: CliContext,
+): Promise<EngineClient> {
+  const loader = { dir, threads: threads ?? context.threads, precision: 'auto', weights } as const;
+  return startEngine(loader, { slots: 1 });
 }
 
 /** Says on standard error, once a command, that models run on the slow reference kernels, and why. */

@@ -3,7 +3,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { Command } from 'commander';
 import type { ChatMessage, EngineClient } from '../../infer/index.ts';
 import type { CliContext } from '../context.ts';
-import { startEngine } from '../engine.ts';
+import { startEngineForOne } from '../engine.ts';
 import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
 import { addSamplingOptions, type SamplingOptions, samplingOf } from '../sampling.ts';
@@ -26,15 +26,7 @@ export function chatCommand(context: CliContext): Command {
 
 async function chat(model: string, options: SamplingOptions, context: CliContext): Promise<void> {
   const { dir, name } = findModelFolder(model, context);
-  const engine = await startEngine(
-    {
-      dir,
-      threads: options.threads ?? context.threads,
-      precision: 'auto',
-      weights: options.weights,
-    },
-    { slots: 1 },
-  );
+  const engine = await startEngineForOne(dir, options, context);
   const lines = createInterface({
     input: context.stdin,
     output: context.stdout,

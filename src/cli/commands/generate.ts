@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { FinishReason, Usage } from '../../infer/index.ts';
 import { type CliContext, isInterruption } from '../context.ts';
-import { startEngine } from '../engine.ts';
+import { startEngineForOne } from '../engine.ts';
 import { examples } from '../help.ts';
 import { findModelFolder } from '../model-folder.ts';
 import { addSamplingOptions, type SamplingOptions, samplingOf } from '../sampling.ts';
@@ -40,15 +40,7 @@ async function generate(
   context: CliContext,
 ): Promise<void> {
   const { dir } = findModelFolder(model, context);
-  const engine = await startEngine(
-    {
-      dir,
-      threads: options.threads ?? context.threads,
-      precision: 'auto',
-      weights: options.weights,
-    },
-    { slots: 1 },
-  );
+  const engine = await startEngineForOne(dir, options, context);
   try {
     context.watchInterrupts();
     let text = '';
