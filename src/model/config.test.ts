@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../base/index.ts';
-import { completeModelConfig, countParameters, modelConfigSchema } from './config.ts';
+import { completeModelConfig, modelConfigSchema } from './config.ts';
+import { countParameters } from './size.ts';
 
 const dbrx = {
   vocabSize: 100_352,

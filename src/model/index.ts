@@ -1,16 +1,10 @@
 export { createKvCache, type KvCache } from './cache.ts';
 export {
   completeModelConfig,
-  countParameters,
-  estimateMemory,
-  type FlopsPerToken,
-  flopsPerToken,
-  headDimOf,
-  type MemoryEstimate,
+  type Family,
   type ModelConfig,
   type ModelConfigInput,
   modelConfigSchema,
-  type ParameterCount,
 } from './config.ts';
 export {
   hasShape,
@@ -22,6 +16,14 @@ export {
   saveModelFolder,
 } from './folder.ts';
 export { Generator } from './generator.ts';
+export {
+  countParameters,
+  estimateMemory,
+  type FlopsPerToken,
+  flopsPerToken,
+  type MemoryEstimate,
+  type ParameterCount,
+} from './size.ts';
 export {
   type ForwardOptions,
   type ForwardOutput,

@@ -73,6 +73,10 @@ export const COSTS: CostTable = {
   rmsNormForward: ([y, rstd, x, weight]) => moves(sizeOf(y, rstd, x, weight)),
   rmsNormBackward: ([dx, dweight, dy, x, weight, rstd, , , accumulate]) =>
     moves(added(dx, accumulate) + added(dweight, true) + sizeOf(dy, x, weight, rstd)),
+  columnNormForward: ([, rstd, x, weight, { rows, groups, dim }]) =>
+    moves(sizeOf(rstd, weight) + 2 * rows * groups * dim * x.BYTES_PER_ELEMENT),
+  columnNormBackward: ([, dweight, , x, weight, rstd, { rows, groups, dim }]) =>
+    moves(added(dweight, true) + sizeOf(weight, rstd) + 3 * rows * groups * dim * x.BYTES_PER_ELEMENT),
   ropeClipForward: ([qkv, mask, positions, cos, , shape]) => rotation(qkv, mask, positions, cos, shape),
   ropeClipBackward: ([dqkv, mask, positions, cos, , shape]) => rotation(dqkv, mask, positions, cos, shape),
   attentionForward: ([out, lse, qkv, firstKey, shape, , precision]) =>

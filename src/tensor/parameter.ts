@@ -6,8 +6,11 @@ import { sizeOf, Tensor } from './tensor.ts';
 
 const BLOCK_BYTES = 16 << 20;
 
-/** How a parameter starts: `normal` draws N(0, std²), `ones` is a norm's scale. */
-export type Init = { readonly kind: 'normal'; readonly std: number } | { readonly kind: 'ones' };
+/** How a parameter starts: `normal` draws N(0, std²), `ones` is a norm's scale, `zeros` a bias. */
+export type Init =
+  | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'ones' }
+  | { readonly kind: 'zeros' };
 
 export interface Parameter {
   /** unique in the model, e.g. `blocks.0.attn.qkv` */
@@ -54,8 +57,8 @@ export class ParameterStore {
   initialize(seed: number): void {
     for (const { name, tensor, init } of this.all) {
       const rng = new Rng(seed, streamOf(name));
-      for (let i = 0; i < tensor.size; i++)
-        tensor.data[i] = init.kind === 'ones' ? 1 : init.std * rng.normal();
+      if (init.kind !== 'normal') tensor.data.fill(init.kind === 'ones' ? 1 : 0);
+      else for (let i = 0; i < tensor.size; i++) tensor.data[i] = init.std * rng.normal();
       tensor.version++;
     }
   }
