@@ -28,13 +28,14 @@ export interface FileParts {
  * first goes last, an old one of its name first: who opens the set by it finds the old set, the new one or none.
  */
 export function writeFilesAtomic(files: readonly FileParts[]): void {
-  const temporaries = files.map(({ path }) => `${path}.tmp-${process.pid}`);
+  const temporaries: string[] = [];
   let current = files[0]?.path;
   try {
-    for (const [i, { path, parts }] of files.entries()) {
+    for (const { path, parts } of files) {
       current = path;
       mkdirSync(dirname(path), { recursive: true });
-      writeSynced(temporaries[i]!, parts);
+      temporaries.push(`${path}.tmp-${process.pid}`);
+      writeSynced(temporaries.at(-1)!, parts);
     }
     if (files.length > 1) rmSync(files[0]!.path, { force: true });
     for (const i of [...files.keys()].reverse()) {
