@@ -24,6 +24,9 @@ export const ERROR_CODES = [
   'documents_invalid',
   'engine_stopped',
   'file_missing',
+  'gguf_invalid',
+  'gguf_not_representable',
+  'gguf_type_unsupported',
   'host_not_allowed',
   'kernel_arguments_invalid',
   'kernel_memory_exhausted',
@@ -73,6 +76,7 @@ export const ERROR_CODES = [
   'tokenizer_vocab_size',
   'training_diverged',
   'usage_invalid',
+  'weights_not_representable',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

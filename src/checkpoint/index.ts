@@ -8,6 +8,8 @@ export {
   pruneCheckpoints,
   saveCheckpoint,
 } from './folders.ts';
+export * from './gguf/index.ts';
+export { quantizeParts } from './quantize.ts';
 export {
   type ArrayDtype,
   readSafetensors,

@@ -7,6 +7,7 @@
  */
 import type {
   AttentionShape,
+  BlockKernels,
   ElementwiseKernels,
   FloatArray,
   LossKernels,
@@ -23,6 +24,7 @@ export type ComputeKernels = Omit<MatrixKernels, 'createPacked'> &
   TransformerKernels &
   RoutingKernels &
   LossKernels &
+  BlockKernels &
   ElementwiseKernels;
 export type KernelName = keyof ComputeKernels;
 
@@ -129,6 +131,9 @@ export const COSTS: CostTable = {
   sum: ([x]) => moves(sizeOf(x)),
   sumOfSquares: ([x]) => moves(sizeOf(x)),
   columnSum: ([sums, x, , , accumulate]) => moves(added(sums, accumulate) + sizeOf(x)),
+
+  quantizeBlocks: ([blocks, x]) => moves(sizeOf(blocks, x)),
+  dequantizeBlocks: ([y, blocks]) => moves(sizeOf(y, blocks)),
 };
 
 function moves(bytes: number): Cost {

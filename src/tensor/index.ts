@@ -1,4 +1,11 @@
 export { Arena, type ArenaOptions, type FloatType } from './arena.ts';
+export {
+  BLOCK_FORMATS,
+  type BlockFormat,
+  blockBytes,
+  QUANTIZABLE,
+  type QuantizableFormat,
+} from './block-format.ts';
 export { Checksum } from './checksum.ts';
 export { createKernels, type EngineOptions, resolvePrecision } from './engine.ts';
 export type * from './kernels.ts';
