@@ -32,6 +32,7 @@ export const ERROR_CODES = [
   'kernel_memory_exhausted',
   'logits_not_finite',
   'machine_unfit',
+  'model_family_unknown',
   'model_not_found',
   'model_not_ready',
   'not_permitted',

@@ -1,4 +1,4 @@
-export { checkTensors } from './compare.ts';
+export { checkTensors, shapesOf, type TensorShapes } from './compare.ts';
 export {
   type Checkpoint,
   findCheckpoint,

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { checkTensors } from './compare.ts';
+import { checkTensors, shapesOf } from './compare.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
 
 let dir: string;
@@ -115,8 +115,8 @@ describe('safetensors', () => {
     raw({ a: tensor(0, 2), c: tensor(2, 4) }, four);
     const file = readSafetensors(path);
     const shapes = (entries: [string, number[]][]) => new Map(entries);
-    checkTensors(file, shapes([['a', [2]], ['c', [2]]])); // biome-ignore format: one line
-    const compare = () => checkTensors(file, shapes([['a', [1, 2]], ['b', [2]]])); // biome-ignore format: one line
+    checkTensors(file.path, shapesOf(file.tensors), shapes([['a', [2]], ['c', [2]]])); // biome-ignore format: one line
+    const compare = () => checkTensors(file.path, shapesOf(file.tensors), shapes([['a', [1, 2]], ['b', [2]]])); // biome-ignore format: one line
     expect(compare).toThrow(code('checkpoint_mismatch'));
     expect(compare).toThrow(/a is \[2\], the model wants \[1,2\]; b is missing; c is not in the model/);
   });

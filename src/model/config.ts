@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { DabarexError } from '../base/index.ts';
 import type { Activation } from '../tensor/index.ts';
-import { FAMILIES, type Family, type Traits, traitsOf } from './families/traits.ts';
+import { FAMILIES, type Traits, traitsOf } from './families/traits.ts';
 import { countParameters } from './size.ts';
 
 /** no model is near it; beyond it sizes in bytes are no whole numbers any more */
@@ -197,5 +197,3 @@ function headDimOf(config: Pick<Shape, 'dModel' | 'numHeads' | 'headDim'>): numb
 export function traitsOfModel(config: Pick<ModelConfig, 'family'>): Traits {
   return traitsOf(config.family);
 }
-
-export type { Family };

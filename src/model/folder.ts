@@ -1,11 +1,11 @@
 /**
  * A model on disk as a folder: config.json, model.safetensors (Hugging Face's names, f32), tokenizer.json,
- * generation_config.json. What Hugging Face's DBRX classes read, and what every command and the server take.
+ * generation_config.json. What Hugging Face's classes of the family read, and what every command and the server take.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError, writeFileAtomic } from '../base/index.ts';
-import { checkTensors, readSafetensors, verifyChecksums, writeSafetensors } from '../checkpoint/index.ts';
+import { readSafetensors, verifyChecksums, writeSafetensors } from '../checkpoint/index.ts';
 import {
   createKernels,
   type Precision,
@@ -15,13 +15,12 @@ import {
 } from '../tensor/index.ts';
 import { loadTokenizer, saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import type { ModelConfig } from './config.ts';
-import {
-  fromHuggingFaceConfig,
-  huggingFaceTensors,
-  type NamedTensor,
-  toHuggingFaceConfig,
-} from './families/dbrx.ts';
+import type { Layout } from './families/formats.ts';
+import { formatsOf, formatsOfModelType } from './families/index.ts';
+import { piecesOf } from './pieces.ts';
+import { layoutOf, SafetensorsSource } from './tensor-sources.ts';
 import { Transformer } from './transformer.ts';
+import { PieceReader, type StoredTensor, storedValues, type TensorSource } from './weight-map.ts';
 
 const WEIGHTS = 'model.safetensors';
 
@@ -39,7 +38,7 @@ export interface LoadedModel {
 
 /**
  * Loads a model folder for inference. Of a checkpoint the weights' checksum is verified.
- * @throws file_missing, config_invalid, checkpoint_corrupt, safetensors_invalid, checkpoint_mismatch, tokenizer_invalid
+ * @throws file_missing, config_invalid, model_family_unknown, checkpoint_corrupt, safetensors_invalid, checkpoint_mismatch, tokenizer_invalid
  */
 export function loadModelFolder(dir: string, options: LoadModelOptions): LoadedModel {
   const config = readModelConfig(dir);
@@ -53,7 +52,7 @@ export function loadModelFolder(dir: string, options: LoadModelOptions): LoadedM
   return { model, tokenizer: loadTokenizer(join(dir, 'tokenizer.json')) };
 }
 
-/** The shape a folder's config.json describes. @throws file_missing, config_invalid */
+/** The shape a folder's config.json describes. @throws file_missing, config_invalid, model_family_unknown */
 export function readModelConfig(dir: string): ModelConfig {
   const path = join(dir, 'config.json');
   let text: string;
@@ -62,19 +61,20 @@ export function readModelConfig(dir: string): ModelConfig {
   } catch (cause) {
     throw new DabarexError('file_missing', `${path} cannot be read. Check the path.`, { path }, { cause });
   }
+  let value: unknown;
   try {
-    return fromHuggingFaceConfig(JSON.parse(text), path);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new DabarexError('config_invalid', `${path} is not JSON (${error.message}). Restore the file.`, {
-      path,
-    });
+    value = JSON.parse(text);
+  } catch (cause) {
+    const message = `${path} is not JSON (${(cause as Error).message}). Restore the file.`;
+    throw new DabarexError('config_invalid', message, { path }, { cause });
   }
+  const modelType = (value as { model_type?: unknown } | null)?.model_type;
+  return formatsOfModelType(modelType, path).huggingFace.readConfig(value, path);
 }
 
-/** Whether a folder holds a model of this shape. @throws file_missing, config_invalid */
+/** Whether a folder holds a model of this shape. @throws file_missing, config_invalid, model_family_unknown */
 export function hasShape(dir: string, config: ModelConfig): boolean {
-  const shapeOf = (each: ModelConfig) => JSON.stringify(toHuggingFaceConfig(each));
+  const shapeOf = (each: ModelConfig) => JSON.stringify(huggingFaceConfig(each));
   return shapeOf(readModelConfig(dir)) === shapeOf(config);
 }
 
@@ -82,24 +82,29 @@ export function hasShape(dir: string, config: ModelConfig): boolean {
 export function readWeights(model: Transformer, path: string): void {
   const file = readSafetensors(path);
   try {
-    const wanted = huggingFaceTensors(model.config, model.parameters);
-    checkTensors(file, new Map(wanted.map(({ name, shape }) => [name, shape])));
-    for (const { name, parts } of wanted) {
-      const values = file.read(name);
-      let offset = 0;
-      for (const part of parts) {
-        part.set(values.subarray(offset, offset + part.length));
-        offset += part.length;
-      }
-    }
+    fillWeights(model, new SafetensorsSource(file), formatsOf(model.config.family).huggingFace.layouts);
   } finally {
     file.close();
+  }
+}
+
+/** Fills the model's parameters from a file that stores them in one of `layouts`. @throws checkpoint_mismatch */
+export function fillWeights(
+  model: Transformer,
+  source: TensorSource,
+  layouts: readonly [Layout, ...Layout[]],
+): void {
+  const pieces = [...piecesOf(model.config)];
+  const reader = new PieceReader(source, layoutOf(source, layouts, model.config), pieces);
+  const parameters = new Map(model.parameters.map(({ name, tensor }) => [name, tensor]));
+  for (const { name, parameter, offset } of pieces) {
+    parameters.get(parameter)!.data.set(reader.read(name), offset);
   }
   for (const { tensor } of model.parameters) tensor.version++;
 }
 
 /**
- * Writes a model folder that {@link loadModelFolder} and Hugging Face's DBRX classes read; weights in f32.
+ * Writes a model folder that {@link loadModelFolder} and Hugging Face's classes of the family read; weights in f32.
  * @returns the checksum of the weights, by the name of their file
  */
 export function saveModelFolder(
@@ -108,28 +113,43 @@ export function saveModelFolder(
   tokenizer: Tokenizer,
 ): Record<string, string> {
   mkdirSync(dir, { recursive: true });
-  const tensors = huggingFaceTensors(model.config, model.parameters).map((tensor) => ({
-    name: tensor.name,
-    dtype: 'F32' as const,
-    shape: tensor.shape,
-    data: () => joined(tensor),
-  }));
+  const { config } = model;
+  const pieces = new Map([...piecesOf(config)].map((piece) => [piece.name, piece]));
+  const parameters = new Map(model.parameters.map(({ name, tensor }) => [name, tensor.data as Float32Array]));
+  const read = (piece: string): Float32Array => {
+    const { parameter, offset, shape } = pieces.get(piece)!;
+    return parameters.get(parameter)!.subarray(offset, offset + shape.reduce((a, b) => a * b, 1));
+  };
+  const tensors = formatsOf(config.family)
+    .huggingFace.layouts[0](config)
+    .map((tensor) => ({
+      name: tensor.name,
+      dtype: 'F32' as const,
+      shape: tensor.shape,
+      data: () => joined(tensor, storedValues(tensor, pieces, read)),
+    }));
   const checksum = writeSafetensors(join(dir, WEIGHTS), tensors);
   saveTokenizer(join(dir, 'tokenizer.json'), tokenizer);
   writeJson(join(dir, 'generation_config.json'), { eos_token_id: [tokenizer.endOfTextId] });
-  writeJson(join(dir, 'config.json'), toHuggingFaceConfig(model.config));
+  writeJson(join(dir, 'config.json'), huggingFaceConfig(config));
   return { [WEIGHTS]: checksum };
 }
 
-function joined({ parts }: NamedTensor): Float32Array {
-  if (parts.length === 1 && parts[0] instanceof Float32Array) return parts[0];
-  const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+function huggingFaceConfig(config: ModelConfig): Record<string, unknown> {
+  return formatsOf(config.family).huggingFace.writeConfig(config);
+}
+
+function joined({ shape }: StoredTensor, parts: Iterable<Float32Array>): Float32Array {
+  const size = shape.reduce((a, b) => a * b, 1);
+  let values: Float32Array | undefined;
   let offset = 0;
   for (const part of parts) {
+    if (part.length === size) return part;
+    values ??= new Float32Array(size);
     values.set(part, offset);
     offset += part.length;
   }
-  return values;
+  return values ?? new Float32Array(0);
 }
 
 function writeJson(path: string, value: unknown): void {

@@ -1,11 +1,11 @@
 export { createKvCache, type KvCache } from './cache.ts';
 export {
   completeModelConfig,
-  type Family,
   type ModelConfig,
   type ModelConfigInput,
   modelConfigSchema,
 } from './config.ts';
+export { FAMILIES, type Family } from './families/traits.ts';
 export {
   hasShape,
   type LoadedModel,

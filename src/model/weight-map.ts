@@ -31,9 +31,9 @@ export interface StoredTensor {
 /** Tensors that can be read in ranges. */
 export interface TensorSource {
   readonly path: string;
-  has(name: string): boolean;
-  /** row-major, the slowest dimension first */
-  shapeOf(name: string): readonly number[];
+  readonly names: Iterable<string>;
+  /** row-major, the slowest dimension first; undefined without such a tensor */
+  shapeOf(name: string): readonly number[] | undefined;
   /** Elements start..end of the tensor, flat, as f32. */
   readRange(name: string, start: number, end: number): Float32Array;
 }

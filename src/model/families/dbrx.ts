@@ -26,7 +26,10 @@ const ffnSchema = z.object({
   moe_num_experts: z.number().int().positive(),
   moe_top_k: z.number().int().positive(),
   moe_loss_weight: z.number().nonnegative().optional(),
-  moe_normalize_expert_weights: z.union([z.literal(0), z.literal(1)]).nullable().optional(),
+  moe_normalize_expert_weights: z
+    .union([z.literal(0), z.literal(1)])
+    .nullable()
+    .optional(),
   ffn_act_fn: z.object({ name: z.enum(['silu', 'gelu']) }).optional(),
 });
 
@@ -107,7 +110,10 @@ const fused: Layout = (config) => {
     const [theirs, own] = [`transformer.blocks.${i}`, `blocks.${i}`];
     const attention = `${theirs}.norm_attn_norm.attn`;
     norms(layout, i);
-    layout.addJoined(`${attention}.Wqkv.weight`, ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`));
+    layout.addJoined(
+      `${attention}.Wqkv.weight`,
+      ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`),
+    );
     layout.add(`${attention}.out_proj.weight`, `${own}.attention.out`);
     layout.add(`${theirs}.ffn.router.layer.weight`, `${own}.experts.router`);
     layout.addJoined(`${theirs}.ffn.experts.mlp.w1`, expertsOf(config, own, 'gate'));
@@ -131,7 +137,10 @@ const split = (experts: string, qkv: 'apart' | 'together'): Layout => {
           layout.add(`${attention}.${part}_proj.weight`, `${own}.attention.${part}`);
         }
       } else {
-        layout.addJoined(`${attention}.Wqkv.weight`, parts.map((part) => `${own}.attention.${part}`));
+        layout.addJoined(
+          `${attention}.Wqkv.weight`,
+          parts.map((part) => `${own}.attention.${part}`),
+        );
       }
       layout.add(`${attention}.out_proj.weight`, `${own}.attention.out`);
       layout.add(`${theirs}.ffn.router.layer.weight`, `${own}.experts.router`);
@@ -167,7 +176,10 @@ const gguf: Layout = (config) => {
   for (let i = 0; i < config.numLayers; i++) {
     const [theirs, own] = [`blk.${i}`, `blocks.${i}`];
     layout.add(`${theirs}.attn_norm.weight`, `${own}.norm_1`);
-    layout.addJoined(`${theirs}.attn_qkv.weight`, ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`));
+    layout.addJoined(
+      `${theirs}.attn_qkv.weight`,
+      ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`),
+    );
     layout.add(`${theirs}.attn_output.weight`, `${own}.attention.out`);
     layout.add(`${theirs}.attn_output_norm.weight`, `${own}.norm_2`);
     layout.add(`${theirs}.ffn_gate_inp.weight`, `${own}.experts.router`);
@@ -214,7 +226,8 @@ export const dbrx: FamilyFormats = {
     layouts: [gguf],
     unfit({ tieEmbeddings, ffn }) {
       if (tieEmbeddings) return 'its embeddings are tied, and GGUF’s dbrx has an output matrix of its own';
-      if (ffn.numExperts > 1 && !ffn.normalizeWeights) return 'its experts’ weights are not divided by their sum';
+      if (ffn.numExperts > 1 && !ffn.normalizeWeights)
+        return 'its experts’ weights are not divided by their sum';
       if (ffn.activation !== 'silu') return `its experts use ${ffn.activation}, not silu`;
       return undefined;
     },

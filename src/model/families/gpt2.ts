@@ -89,10 +89,16 @@ function huggingFace(prefix: string): Layout {
       const [theirs, own] = [`${prefix}h.${i}`, `blocks.${i}`];
       const matrix = (name: string, pieces: readonly string[]) => {
         layout.addJoined(`${theirs}.${name}.weight`, pieces, true);
-        layout.addJoined(`${theirs}.${name}.bias`, pieces.map((piece) => `${piece}.bias`));
+        layout.addJoined(
+          `${theirs}.${name}.bias`,
+          pieces.map((piece) => `${piece}.bias`),
+        );
       };
       addNorm(layout, `${theirs}.ln_1`, `${own}.norm_1`);
-      matrix('attn.c_attn', ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`));
+      matrix(
+        'attn.c_attn',
+        ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`),
+      );
       matrix('attn.c_proj', [`${own}.attention.out`]);
       addNorm(layout, `${theirs}.ln_2`, `${own}.norm_2`);
       matrix('mlp.c_fc', [`${own}.mlp.up`]);
@@ -120,7 +126,10 @@ const gguf: Layout = (config) => {
     const qkv = ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`);
     addNorm(layout, `${theirs}.attn_norm`, `${own}.norm_1`);
     layout.addJoined(`${theirs}.attn_qkv.weight`, qkv);
-    layout.addJoined(`${theirs}.attn_qkv.bias`, qkv.map((piece) => `${piece}.bias`));
+    layout.addJoined(
+      `${theirs}.attn_qkv.bias`,
+      qkv.map((piece) => `${piece}.bias`),
+    );
     addNorm(layout, `${theirs}.attn_output`, `${own}.attention.out`);
     addNorm(layout, `${theirs}.ffn_norm`, `${own}.norm_2`);
     addNorm(layout, `${theirs}.ffn_up`, `${own}.mlp.up`);
@@ -141,7 +150,10 @@ export const gpt2: FamilyFormats = {
     architecture: 'gpt2',
     readConfig(file) {
       const { headDim: _, ropeScaling: __, ropeTheta: ___, ...shape } = ggufShape(file, 'gpt2', 'gpt2');
-      return completeShape(file, { ...shape, normEpsilon: ggufNumber(file, 'gpt2.attention.layer_norm_epsilon') ?? 1e-5 });
+      return completeShape(file, {
+        ...shape,
+        normEpsilon: ggufNumber(file, 'gpt2.attention.layer_norm_epsilon') ?? 1e-5,
+      });
     },
     *writeConfig(config) {
       yield* baseSettings(config, 'gpt2');
@@ -149,7 +161,8 @@ export const gpt2: FamilyFormats = {
     },
     layouts: [gguf],
     unfit: ({ ffn, clipQkv }) => {
-      if (ffn.activation !== 'gelu-tanh') return `its feed-forward layer uses ${ffn.activation}, not gelu-tanh`;
+      if (ffn.activation !== 'gelu-tanh')
+        return `its feed-forward layer uses ${ffn.activation}, not gelu-tanh`;
       return clipQkv === null ? undefined : 'q, k and v are clamped, which GGUF’s gpt2 has no place for';
     },
   },

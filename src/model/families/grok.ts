@@ -155,7 +155,8 @@ const gguf: Layout = (config) => {
   for (let i = 0; i < config.numLayers; i++) {
     const [theirs, own] = [`blk.${i}`, `blocks.${i}`];
     for (const [, piece, name] of NORMS) layout.add(`${theirs}.${name}.weight`, `${own}.${piece}`);
-    for (const part of ['q', 'k', 'v']) layout.add(`${theirs}.attn_${part}.weight`, `${own}.attention.${part}`);
+    for (const part of ['q', 'k', 'v'])
+      layout.add(`${theirs}.attn_${part}.weight`, `${own}.attention.${part}`);
     layout.add(`${theirs}.attn_output.weight`, `${own}.attention.out`);
     layout.add(`${theirs}.ffn_gate_inp.weight`, `${own}.experts.router`);
     layout.addStacked(`${theirs}.ffn_gate_exps.weight`, expertsOf(config, own, 'gate'));

@@ -35,7 +35,11 @@ export function formatsOfModelType(modelType: unknown, path: string): FamilyForm
   const name = typeof modelType === 'string' ? (SAME_AS[modelType] ?? modelType) : '';
   const found = ALL.find(({ huggingFace }) => huggingFace.modelType === name);
   if (found) return found;
-  throw unknown(path, `its model_type is ${JSON.stringify(modelType)}`, ALL.map(({ huggingFace }) => huggingFace.modelType));
+  throw unknown(
+    path,
+    `its model_type is ${JSON.stringify(modelType)}`,
+    ALL.map(({ huggingFace }) => huggingFace.modelType),
+  );
 }
 
 /** By the `general.architecture` of a GGUF file. @throws model_family_unknown, gguf_invalid */
@@ -43,7 +47,9 @@ export function formatsOfGguf(file: GgufDescription): FamilyFormats {
   const architecture = ggufString(file, 'general.architecture');
   const found = ALL.find(({ gguf }) => gguf.architecture === architecture && (gguf.accepts?.(file) ?? true));
   if (found) return found;
-  throw unknown(file.path, `its architecture is ${architecture}`, [...new Set(ALL.map(({ gguf }) => gguf.architecture))]);
+  throw unknown(file.path, `its architecture is ${architecture}`, [
+    ...new Set(ALL.map(({ gguf }) => gguf.architecture)),
+  ]);
 }
 
 function unknown(path: string, is: string, known: readonly string[]): DabarexError {

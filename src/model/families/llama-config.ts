@@ -126,7 +126,11 @@ function biasOf(family: Family, file: Fields, where: string): boolean {
   return qkvBias;
 }
 
-function scalingOf(rope: RopeFields | null | undefined, maxSeqLen: number, where: string): RopeScaling | null {
+function scalingOf(
+  rope: RopeFields | null | undefined,
+  maxSeqLen: number,
+  where: string,
+): RopeScaling | null {
   const type = rope?.rope_type ?? rope?.type ?? 'default';
   if (!rope || type === 'default') return null;
   const { factor = 1, original_max_position_embeddings: originalMaxSeqLen = maxSeqLen } = rope;
@@ -143,7 +147,11 @@ function scalingOf(rope: RopeFields | null | undefined, maxSeqLen: number, where
   throw refused(where, `its positions are stretched by ${type}, which is not known`);
 }
 
-export function writeLlamaConfig(config: ModelConfig, modelType: string, architectureClass: string): Record<string, unknown> {
+export function writeLlamaConfig(
+  config: ModelConfig,
+  modelType: string,
+  architectureClass: string,
+): Record<string, unknown> {
   const { ffn, family } = config;
   const { experts, hasSharedExpert } = traitsOf(family);
   const isMixtral = family === 'mixtral';
@@ -171,7 +179,9 @@ export function writeLlamaConfig(config: ModelConfig, modelType: string, archite
     rope_theta: config.ropeTheta,
     rope_scaling: huggingFaceScaling(config.ropeScaling),
     ...(experts === 'some' ? { [numExperts]: ffn.numExperts, num_experts_per_tok: ffn.topK } : {}),
-    ...(hasOwnHidden ? { moe_intermediate_size: ffn.hidden, decoder_sparse_step: 1, mlp_only_layers: [] } : {}),
+    ...(hasOwnHidden
+      ? { moe_intermediate_size: ffn.hidden, decoder_sparse_step: 1, mlp_only_layers: [] }
+      : {}),
     ...(hasSharedExpert ? { shared_expert_intermediate_size: ffn.sharedHidden } : {}),
     ...(experts === 'some' && !isMixtral ? { norm_topk_prob: ffn.normalizeWeights } : {}),
     ...(experts === 'some' ? { output_router_logits: false, router_aux_loss_coef: ffn.lossWeight } : {}),
@@ -192,7 +202,13 @@ function huggingFaceScaling(scaling: RopeScaling | null): Record<string, unknown
   const original = { original_max_position_embeddings: scaling.originalMaxSeqLen };
   if (type === 'llama3') {
     const { lowFreqFactor, highFreqFactor } = scaling;
-    return { rope_type: type, factor, low_freq_factor: lowFreqFactor, high_freq_factor: highFreqFactor, ...original };
+    return {
+      rope_type: type,
+      factor,
+      low_freq_factor: lowFreqFactor,
+      high_freq_factor: highFreqFactor,
+      ...original,
+    };
   }
   const { betaFast, betaSlow, attentionFactor } = scaling;
   const attention = attentionFactor === undefined ? {} : { attention_factor: attentionFactor };
@@ -200,5 +216,8 @@ function huggingFaceScaling(scaling: RopeScaling | null): Record<string, unknown
 }
 
 export function refused(where: string, problem: string): DabarexError {
-  return new DabarexError('config_invalid', `${where}: ${problem}. Use another checkpoint.`, { where, problem });
+  return new DabarexError('config_invalid', `${where}: ${problem}. Use another checkpoint.`, {
+    where,
+    problem,
+  });
 }

@@ -22,8 +22,20 @@ interface ExpertNames {
   readonly down: string;
 }
 
-const MIXTRAL: ExpertNames = { router: 'block_sparse_moe.gate', prefix: 'block_sparse_moe.experts', gate: 'w1', up: 'w3', down: 'w2' };
-const PLAIN: ExpertNames = { router: 'mlp.gate', prefix: 'mlp.experts', gate: 'gate_proj', up: 'up_proj', down: 'down_proj' };
+const MIXTRAL: ExpertNames = {
+  router: 'block_sparse_moe.gate',
+  prefix: 'block_sparse_moe.experts',
+  gate: 'w1',
+  up: 'w3',
+  down: 'w2',
+};
+const PLAIN: ExpertNames = {
+  router: 'mlp.gate',
+  prefix: 'mlp.experts',
+  gate: 'gate_proj',
+  up: 'up_proj',
+  down: 'down_proj',
+};
 
 function huggingFaceLayout(experts: ExpertNames): Layout {
   return (config) => {
@@ -33,10 +45,16 @@ function huggingFaceLayout(experts: ExpertNames): Layout {
       const [theirs, own] = [`model.layers.${i}`, `blocks.${i}`];
       layout.add(`${theirs}.input_layernorm.weight`, `${own}.norm_1`);
       layout.add(`${theirs}.post_attention_layernorm.weight`, `${own}.norm_2`);
-      for (const [name, piece] of [['q_proj', 'q'], ['k_proj', 'k'], ['v_proj', 'v'], ['o_proj', 'out']] as const) {
+      for (const [name, piece] of [
+        ['q_proj', 'q'],
+        ['k_proj', 'k'],
+        ['v_proj', 'v'],
+        ['o_proj', 'out'],
+      ] as const) {
         const tensor = `${theirs}.self_attn.${name}`;
         layout.add(`${tensor}.weight`, `${own}.attention.${piece}`);
-        if (layout.has(`${own}.attention.${piece}.bias`)) layout.add(`${tensor}.bias`, `${own}.attention.${piece}.bias`);
+        if (layout.has(`${own}.attention.${piece}.bias`))
+          layout.add(`${tensor}.bias`, `${own}.attention.${piece}.bias`);
       }
       for (const part of ['q', 'k']) {
         const piece = `${own}.attention.${part}_norm`;
@@ -84,7 +102,10 @@ function ggufLayout(isPaired: boolean, experts: 'stacked' | 'apart'): Layout {
       layout.add(`${theirs}.attn_norm.weight`, `${own}.norm_1`);
       for (const part of ['q', 'k', 'v']) {
         const paired = isPaired && part !== 'v';
-        for (const [suffix, piece] of [['weight', `${own}.attention.${part}`], ['bias', `${own}.attention.${part}.bias`]] as const) {
+        for (const [suffix, piece] of [
+          ['weight', `${own}.attention.${part}`],
+          ['bias', `${own}.attention.${part}.bias`],
+        ] as const) {
           if (!layout.has(piece)) continue;
           if (paired) layout.addPaired(`${theirs}.attn_${part}.${suffix}`, piece, config.headDim);
           else layout.add(`${theirs}.attn_${part}.${suffix}`, piece);
@@ -101,7 +122,12 @@ function ggufLayout(isPaired: boolean, experts: 'stacked' | 'apart'): Layout {
   };
 }
 
-function addGgufFeedForward(layout: LayoutBuilder, theirs: string, own: string, experts: 'stacked' | 'apart'): void {
+function addGgufFeedForward(
+  layout: LayoutBuilder,
+  theirs: string,
+  own: string,
+  experts: 'stacked' | 'apart',
+): void {
   const { config } = layout;
   const { numExperts, sharedHidden } = config.ffn;
   if (numExperts === 1) {
@@ -113,7 +139,8 @@ function addGgufFeedForward(layout: LayoutBuilder, theirs: string, own: string, 
   layout.add(`${theirs}.ffn_gate_inp.weight`, `${own}.experts.router`);
   for (const part of ['gate', 'up', 'down']) {
     const pieces = expertsOf(config, own, part);
-    if (experts === 'stacked') layout.addStacked(`${theirs}.ffn_${part}_exps.weight`, pieces, part === 'down');
+    if (experts === 'stacked')
+      layout.addStacked(`${theirs}.ffn_${part}_exps.weight`, pieces, part === 'down');
     else {
       pieces.forEach((piece, e) => {
         const name = `${theirs}.ffn_${part}.${e}.weight`;
@@ -201,14 +228,18 @@ function readGguf(file: GgufDescription, family: Family, gguf: LlamaLike['gguf']
   });
 }
 
-function unfitGguf({ family, ffn, tieEmbeddings, ropeScaling, clipQkv, qkvBias, ...config }: ModelConfig, gguf: LlamaLike['gguf']): string | undefined {
+function unfitGguf(
+  { family, ffn, tieEmbeddings, ropeScaling, clipQkv, qkvBias, ...config }: ModelConfig,
+  gguf: LlamaLike['gguf'],
+): string | undefined {
   const { architecture } = gguf;
   if (tieEmbeddings && gguf.requiresHead) {
     return `its embeddings are tied, and GGUF’s ${architecture} has an output matrix of its own`;
   }
   if (clipQkv !== null) return `q, k and v are clamped, which GGUF’s ${architecture} has no place for`;
   if (ffn.activation !== 'silu') return `its feed-forward layer uses ${ffn.activation}, not silu`;
-  if (qkvBias !== traitsOf(family).qkvBias && architecture !== 'llama') return 'its biases are not those of the family';
+  if (qkvBias !== traitsOf(family).qkvBias && architecture !== 'llama')
+    return 'its biases are not those of the family';
   if (config.slidingWindow !== null && config.slidingWindow < config.maxSeqLen) {
     return 'it attends within a sliding window, which llama.cpp leaves out for this architecture';
   }
