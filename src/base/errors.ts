@@ -37,6 +37,7 @@ export const ERROR_CODES = [
   'model_family_unknown',
   'model_not_found',
   'model_not_ready',
+  'model_not_representable',
   'not_permitted',
   'object_changed',
   'object_corrupt',

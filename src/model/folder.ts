@@ -2,9 +2,9 @@
  * A model on disk as a folder: config.json, model.safetensors (Hugging Face's names, f32), tokenizer.json,
  * generation_config.json. What Hugging Face's classes of the family read, and what every command and the server take.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DabarexError, writeFileAtomic } from '../base/index.ts';
+import { writeFileAtomic } from '../base/index.ts';
 import { readSafetensors, verifyChecksums, writeSafetensors } from '../checkpoint/index.ts';
 import {
   createKernels,
@@ -17,10 +17,12 @@ import { loadTokenizer, saveTokenizer, type Tokenizer } from '../tokenizer/index
 import type { ModelConfig } from './config.ts';
 import type { Layout } from './families/formats.ts';
 import { formatsOf, formatsOfModelType } from './families/index.ts';
+import { readConfigJson } from './open-model.ts';
 import { piecesOf } from './pieces.ts';
 import { layoutOf, SafetensorsSource } from './tensor-sources.ts';
 import { Transformer } from './transformer.ts';
-import { PieceReader, type StoredTensor, storedValues, type TensorSource } from './weight-map.ts';
+import { PieceReader, storedValues, type TensorSource } from './weight-map.ts';
+import { joined } from './write-model.ts';
 
 const WEIGHTS = 'model.safetensors';
 
@@ -54,20 +56,8 @@ export function loadModelFolder(dir: string, options: LoadModelOptions): LoadedM
 
 /** The shape a folder's config.json describes. @throws file_missing, config_invalid, model_family_unknown */
 export function readModelConfig(dir: string): ModelConfig {
+  const value = readConfigJson(dir);
   const path = join(dir, 'config.json');
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new DabarexError('file_missing', `${path} cannot be read. Check the path.`, { path }, { cause });
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    const message = `${path} is not JSON (${(cause as Error).message}). Restore the file.`;
-    throw new DabarexError('config_invalid', message, { path }, { cause });
-  }
   const modelType = (value as { model_type?: unknown } | null)?.model_type;
   return formatsOfModelType(modelType, path).huggingFace.readConfig(value, path);
 }
@@ -137,19 +127,6 @@ export function saveModelFolder(
 
 function huggingFaceConfig(config: ModelConfig): Record<string, unknown> {
   return formatsOf(config.family).huggingFace.writeConfig(config);
-}
-
-function joined({ shape }: StoredTensor, parts: Iterable<Float32Array>): Float32Array {
-  const size = shape.reduce((a, b) => a * b, 1);
-  let values: Float32Array | undefined;
-  let offset = 0;
-  for (const part of parts) {
-    if (part.length === size) return part;
-    values ??= new Float32Array(size);
-    values.set(part, offset);
-    offset += part.length;
-  }
-  return values ?? new Float32Array(0);
 }
 
 function writeJson(path: string, value: unknown): void {

@@ -1,18 +1,21 @@
 /** Files as sources of tensors. Names and shapes are checked by {@link layoutOf}, values are read when they are asked for. */
-import { checkTensors, type GgufFile, type SafetensorsFile } from '../checkpoint/index.ts';
+import { checkTensors, type GgufFile, type Llama2cFile, type SafetensorsFile } from '../checkpoint/index.ts';
 import type { ModelConfig } from './config.ts';
 import type { Layout } from './families/formats.ts';
 import type { StoredTensor, TensorSource } from './weight-map.ts';
 
-/** Of Hugging Face's folders: all of a tensor is read, and kept until another is asked for. */
-export class SafetensorsSource implements TensorSource {
+interface Described {
   readonly path: string;
-  private readonly file: SafetensorsFile;
-  private last: { name: string; values: Float32Array } | undefined;
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
+}
 
-  constructor(file: SafetensorsFile) {
-    this.file = file;
+abstract class FileSource<F extends Described> implements TensorSource {
+  readonly path: string;
+  protected readonly file: F;
+
+  constructor(file: F) {
     this.path = file.path;
+    this.file = file;
   }
 
   get names(): Iterable<string> {
@@ -23,32 +26,31 @@ export class SafetensorsSource implements TensorSource {
     return this.file.tensors.get(name)?.shape;
   }
 
+  abstract readRange(name: string, start: number, end: number): Float32Array;
+}
+
+/** Safetensors, one file or a folder of them. */
+export class SafetensorsSource extends FileSource<SafetensorsFile> {
   readRange(name: string, start: number, end: number): Float32Array {
-    if (this.last?.name !== name) this.last = { name, values: this.file.read(name) };
-    return this.last.values.slice(start, end);
+    return this.file.readRange(name, start, end);
   }
 }
 
-/** Of GGUF files: read by rows. */
-export class GgufSource implements TensorSource {
-  readonly path: string;
-  private readonly file: GgufFile;
+/** Files that are read by rows: of the last dimension (GGUF), or of the first (llama2.c). */
+export class RowSource extends FileSource<GgufFile | Llama2cFile> {
+  private readonly rowsAre: 'last dimension' | 'all but the first';
 
-  constructor(file: GgufFile) {
-    this.file = file;
-    this.path = file.path;
-  }
-
-  get names(): Iterable<string> {
-    return this.file.tensors.keys();
-  }
-
-  shapeOf(name: string): readonly number[] | undefined {
-    return this.file.tensors.get(name)?.shape;
+  constructor(file: GgufFile | Llama2cFile, rowsAre: 'last dimension' | 'all but the first') {
+    super(file);
+    this.rowsAre = rowsAre;
   }
 
   readRange(name: string, start: number, end: number): Float32Array {
-    const width = this.shapeOf(name)!.at(-1) ?? 1;
+    const shape = this.shapeOf(name)!;
+    const width =
+      this.rowsAre === 'last dimension'
+        ? (shape.at(-1) ?? 1)
+        : shape.slice(1).reduce((product, size) => product * size, 1);
     const [first, last] = [Math.floor(start / width), Math.ceil(end / width)];
     const rows = this.file.readRange(name, first, last);
     const from = start - first * width;
@@ -56,8 +58,8 @@ export class GgufSource implements TensorSource {
   }
 }
 
-/** What loaders of other programs keep in files and no model needs. */
-const BUFFERS = /\.(rotary_emb\.inv_freq|attn\.(masked_)?bias)$|^rope_freqs\.weight$/;
+/** What other programs keep in their files and no model needs. */
+const BUFFERS = /\.(rotary_emb\.inv_freq|attn\.(masked_)?bias)$|^rope_freqs\.weight$|^rope\.(cos|sin)$/;
 
 /**
  * The way the file stores this model.
