@@ -26,8 +26,27 @@ interface CLibrary {
 
 export interface LlamaCpp {
   readonly version: string;
+  /** where its libraries stand */
+  readonly folder: string;
   /** Opens a library by the beginning of its file's name, such as `libggml-base`. */
   open(name: string): CLibrary;
+  /** Names a C struct for prototypes; once only. */
+  struct(name: string, fields: Readonly<Record<string, unknown>>): void;
+  array(type: string, length: number): unknown;
+  /** A copy of `count` floats at a pointer. */
+  floats(pointer: unknown, count: number): Float32Array;
+  /** A log callback that does nothing; once only. */
+  silence(): unknown;
+}
+
+interface Koffi {
+  load(path: string): CLibrary;
+  struct(name: string, fields: Readonly<Record<string, unknown>>): unknown;
+  array(type: string, length: number, hint: string): unknown;
+  decode(pointer: unknown, type: unknown): unknown;
+  proto(prototype: string): unknown;
+  pointer(type: unknown): unknown;
+  register(callback: () => void, type: unknown): unknown;
 }
 
 /** llama.cpp, or a sentence that says why it is not there. Installs it where it is not in the cache yet. */
@@ -44,9 +63,21 @@ export function findLlamaCpp(): LlamaCpp | string {
   const problem = existsSync(folder) ? null : install(folder, names);
   if (problem) return problem;
   const bins = join(folder, 'node_modules', '@node-llama-cpp', packages.library, 'bins', packages.library);
-  const koffi = createRequire(join(folder, 'package.json'))('koffi') as { load(path: string): CLibrary };
+  const koffi = createRequire(join(folder, 'package.json'))('koffi') as Koffi;
   return {
     version: VERSION,
+    folder: bins,
+    struct(name, fields) {
+      koffi.struct(name, fields);
+    },
+    array: (type, length) => koffi.array(type, length, 'Typed'),
+    floats: (pointer, count) =>
+      Float32Array.from(koffi.decode(pointer, koffi.array('float', count, 'Typed')) as Float32Array),
+    silence: () =>
+      koffi.register(
+        () => {},
+        koffi.pointer(koffi.proto('void LlamaLog(int level, const char *text, void *data)')),
+      ),
     open(name) {
       const file = readdirSync(bins).find((each) => each.startsWith(name) && each.endsWith('.so'));
       if (!file) throw new Error(`${bins} has no ${name}`);

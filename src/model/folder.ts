@@ -15,13 +15,12 @@ import {
 } from '../tensor/index.ts';
 import { loadTokenizer, saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import type { ModelConfig } from './config.ts';
-import type { Layout } from './families/formats.ts';
 import { formatsOf, formatsOfModelType } from './families/index.ts';
 import { readConfigJson } from './open-model.ts';
-import { piecesOf } from './pieces.ts';
+import { type Piece, piecesOf } from './pieces.ts';
 import { layoutOf, SafetensorsSource } from './tensor-sources.ts';
 import { Transformer } from './transformer.ts';
-import { PieceReader, storedValues, type TensorSource } from './weight-map.ts';
+import { PieceReader, storedValues } from './weight-map.ts';
 import { joined } from './write-model.ts';
 
 const WEIGHTS = 'model.safetensors';
@@ -72,23 +71,25 @@ export function hasShape(dir: string, config: ModelConfig): boolean {
 export function readWeights(model: Transformer, path: string): void {
   const file = readSafetensors(path);
   try {
-    fillWeights(model, new SafetensorsSource(file), formatsOf(model.config.family).huggingFace.layouts);
+    const source = new SafetensorsSource(file);
+    const pieces = [...piecesOf(model.config)];
+    const { layouts } = formatsOf(model.config.family).huggingFace;
+    const reader = new PieceReader(source, layoutOf(source, layouts, model.config), pieces);
+    fillWeights(model, pieces, (piece) => reader.read(piece));
   } finally {
     file.close();
   }
 }
 
-/** Fills the model's parameters from a file that stores them in one of `layouts`. @throws checkpoint_mismatch */
+/** Fills the model's parameters piece by piece. */
 export function fillWeights(
   model: Transformer,
-  source: TensorSource,
-  layouts: readonly [Layout, ...Layout[]],
+  pieces: Iterable<Piece>,
+  read: (piece: string) => Float32Array,
 ): void {
-  const pieces = [...piecesOf(model.config)];
-  const reader = new PieceReader(source, layoutOf(source, layouts, model.config), pieces);
   const parameters = new Map(model.parameters.map(({ name, tensor }) => [name, tensor]));
   for (const { name, parameter, offset } of pieces) {
-    parameters.get(parameter)!.data.set(reader.read(name), offset);
+    parameters.get(parameter)!.data.set(read(name), offset);
   }
   for (const { tensor } of model.parameters) tensor.version++;
 }

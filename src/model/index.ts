@@ -7,6 +7,7 @@ export {
 } from './config.ts';
 export { FAMILIES, type Family } from './families/traits.ts';
 export {
+  fillWeights,
   hasShape,
   type LoadedModel,
   type LoadModelOptions,
@@ -16,6 +17,7 @@ export {
   saveModelFolder,
 } from './folder.ts';
 export { Generator } from './generator.ts';
+export { type ModelFormat, type OpenModel, openModel, type TensorDescription } from './open-model.ts';
 export {
   countParameters,
   estimateMemory,
@@ -31,3 +33,10 @@ export {
   Transformer,
   type TransformerOptions,
 } from './transformer.ts';
+export {
+  WEIGHT_TYPES,
+  type WeightType,
+  type WriteModelOptions,
+  writeGgufModel,
+  writeHuggingFace,
+} from './write-model.ts';

@@ -30,6 +30,12 @@ const configSchema = z.object({
   layer_norm_epsilon: z.number().positive().optional(),
   logit_scale: z.union([z.number(), z.string()]).nullish(),
   tie_word_embeddings: z.boolean().optional(),
+  ffn_config: z
+    .object({
+      ffn_type: z.string().optional(),
+      ffn_act_fn: z.object({ name: z.string(), approximate: z.string().optional() }).nullish(),
+    })
+    .optional(),
   attn_config: z
     .object({
       alibi: z.boolean().optional(),
@@ -48,6 +54,7 @@ const configSchema = z.object({
 function readConfig(value: unknown, where: string): ModelConfig {
   const file = parseConfig(configSchema, value, where);
   const attention = file.attn_config ?? {};
+  const activation = file.ffn_config?.ffn_act_fn ?? { name: 'gelu' };
   const wants: [boolean, string][] = [
     [!attention.alibi, 'its positions are not told by ALiBi'],
     [(attention.alibi_bias_max ?? MAX_BIAS) !== MAX_BIAS, `its alibi_bias_max is not ${MAX_BIAS}`],
@@ -56,6 +63,11 @@ function readConfig(value: unknown, where: string): ModelConfig {
     [attention.prefix_lm === true, 'it attends forward in its prefix (prefix_lm)'],
     [(attention.softmax_scale ?? null) !== null, 'its softmax has a scale of its own'],
     [(file.logit_scale ?? null) !== null, 'its logits have a scale'],
+    [
+      (file.ffn_config?.ffn_type ?? 'mptmlp') !== 'mptmlp',
+      'its feed-forward layers are not of the type mptmlp',
+    ],
+    [activation.name !== 'gelu', `its activation is ${activation.name}, not gelu`],
   ];
   for (const [is, problem] of wants) if (is) throw refused(where, problem);
   const shape = {
@@ -69,7 +81,10 @@ function readConfig(value: unknown, where: string): ModelConfig {
     clipQkv: attention.clip_qkv ?? null,
     normEpsilon: file.layer_norm_epsilon ?? 1e-5,
     tieEmbeddings: file.tie_word_embeddings ?? true,
-    ffn: { hidden: Math.round((file.expansion_ratio ?? 4) * file.d_model) },
+    ffn: {
+      hidden: Math.round((file.expansion_ratio ?? 4) * file.d_model),
+      activation: activation.approximate === 'tanh' ? 'gelu-tanh' : 'gelu',
+    },
   };
   return completeModelConfig(parseConfig(modelConfigSchema, shape, where));
 }
@@ -95,6 +110,10 @@ function writeConfig(config: ModelConfig): Record<string, unknown> {
       attn_type: grouped ? 'grouped_query_attention' : 'multihead_attention',
       ...(grouped ? { kv_n_heads: config.kvHeads } : {}),
       clip_qkv: config.clipQkv,
+    },
+    ffn_config: {
+      ffn_type: 'mptmlp',
+      ffn_act_fn: { name: 'gelu', approximate: config.ffn.activation === 'gelu' ? 'none' : 'tanh' },
     },
     use_cache: true,
     torch_dtype: 'float32',
