@@ -46,8 +46,9 @@ const SHAPES: Readonly<Record<Family, object>> = {
   qwen3: { kvHeads: 2, headDim: 32 },
   'qwen3-moe': { kvHeads: 2, headDim: 32 },
   gpt2: {},
-  // llama.cpp computes MPT's exact GELU by tanh: so here both do
-  mpt: { clipQkv: 2, ffn: { hidden: 96, activation: 'gelu-tanh' } },
+  // llama.cpp computes MPT's exact GELU by tanh, looked up in a table of 16-bit values: so tanh for both, and weights that
+  // do not blow up what the table rounds.
+  mpt: { clipQkv: 2, initStd: 0.06, ffn: { hidden: 96, activation: 'gelu-tanh' } },
   'grok-1': { kvHeads: 2, embeddingScale: 8 },
 };
 /** Of weights, where those of the others would bring a router near a tie. */
