@@ -5,53 +5,20 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../base/index.ts';
-import { readSafetensors, verifyChecksums, writeSafetensors } from '../checkpoint/index.ts';
-import {
-  createKernels,
-  type Precision,
-  packedFormatOf,
-  resolvePrecision,
-  type WeightKind,
-} from '../tensor/index.ts';
-import { loadTokenizer, saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
+import { readSafetensors, writeSafetensors } from '../checkpoint/index.ts';
+import { fillParameter } from '../tensor/index.ts';
+import { saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import type { ModelConfig } from './config.ts';
 import { formatsOf, formatsOfModelType } from './families/index.ts';
 import { readConfigJson } from './open-model.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 import { layoutOf, SafetensorsSource } from './tensor-sources.ts';
-import { Transformer } from './transformer.ts';
+import type { Transformer } from './transformer.ts';
 import { PieceReader, storedValues } from './weight-map.ts';
 import { joined } from './write-model.ts';
 
-const WEIGHTS = 'model.safetensors';
-
-export interface LoadModelOptions {
-  readonly threads: number;
-  readonly precision: Precision | 'auto';
-  /** default: as `precision` says. With it, activations stay in f32. */
-  readonly weights?: WeightKind;
-}
-
-export interface LoadedModel {
-  readonly model: Transformer;
-  readonly tokenizer: Tokenizer;
-}
-
-/**
- * Loads a model folder for inference. Of a checkpoint the weights' checksum is verified.
- * @throws file_missing, config_invalid, model_family_unknown, checkpoint_corrupt, safetensors_invalid, checkpoint_mismatch, tokenizer_invalid
- */
-export function loadModelFolder(dir: string, options: LoadModelOptions): LoadedModel {
-  const config = readModelConfig(dir);
-  const kernels = createKernels({ threads: options.threads });
-  const { weights } = options;
-  const precision = weights === undefined ? resolvePrecision(kernels, options.precision) : 'f32';
-  const format = weights === undefined ? precision : packedFormatOf(weights);
-  const model = new Transformer(config, kernels, { precision, format, trainable: false });
-  verifyChecksums(dir, [WEIGHTS]);
-  readWeights(model, join(dir, WEIGHTS));
-  return { model, tokenizer: loadTokenizer(join(dir, 'tokenizer.json')) };
-}
+/** The file of weights of a folder that is written here. */
+export const WEIGHTS = 'model.safetensors';
 
 /** The shape a folder's config.json describes. @throws file_missing, config_invalid, model_family_unknown */
 export function readModelConfig(dir: string): ModelConfig {
@@ -87,15 +54,30 @@ export function fillWeights(
   pieces: Iterable<Piece>,
   read: (piece: string) => Float32Array,
 ): void {
-  const parameters = new Map(model.parameters.map(({ name, tensor }) => [name, tensor]));
-  for (const { name, parameter, offset } of pieces) {
-    parameters.get(parameter)!.data.set(read(name), offset);
+  const byParameter = new Map<string, Piece[]>();
+  for (const piece of pieces) {
+    byParameter.set(piece.parameter, [...(byParameter.get(piece.parameter) ?? []), piece]);
   }
-  for (const { tensor } of model.parameters) tensor.version++;
+  const { kernels } = model;
+  const largest = Math.max(
+    ...model.parameters.map(({ tensor }) => (tensor.data.length > 0 ? 0 : tensor.size)),
+  );
+  const packing = new Float32Array(kernels.allocate(4 * Math.max(1, largest)));
+  for (const parameter of model.parameters) {
+    const { tensor, name } = parameter;
+    const own = byParameter.get(name)!;
+    if (tensor.data.length > 0) {
+      for (const piece of own) tensor.data.set(read(piece.name), piece.offset);
+      tensor.version++;
+      continue;
+    }
+    for (const piece of own) packing.set(read(piece.name), piece.offset);
+    fillParameter(parameter, packing.subarray(0, tensor.size), kernels);
+  }
 }
 
 /**
- * Writes a model folder that {@link loadModelFolder} and Hugging Face's classes of the family read; weights in f32.
+ * Writes a model folder that {@link loadModel} and Hugging Face's classes of the family read; weights in f32.
  * @returns the checksum of the weights, by the name of their file
  */
 export function saveModelFolder(

@@ -9,14 +9,12 @@ export { FAMILIES, type Family } from './families/traits.ts';
 export {
   fillWeights,
   hasShape,
-  type LoadedModel,
-  type LoadModelOptions,
-  loadModelFolder,
   readModelConfig,
   readWeights,
   saveModelFolder,
 } from './folder.ts';
 export { Generator } from './generator.ts';
+export { type LoadedModel, type LoadModelOptions, loadModel } from './load-model.ts';
 export { type ModelFormat, type OpenModel, openModel, type TensorDescription } from './open-model.ts';
 export {
   countParameters,

@@ -45,6 +45,8 @@ export interface TransformerOptions {
   readonly format?: PackedFormat;
   /** with gradients and initial weights drawn from `seed`, or for inference with weights still to be loaded */
   readonly trainable: boolean;
+  /** for inference: weights stay as products read them only, filled by {@link fillWeights} */
+  readonly packedOnly?: boolean;
   readonly seed?: number;
   readonly floatType?: FloatType;
 }
@@ -100,11 +102,11 @@ export class Transformer {
   private readonly rope: RopeTable | null;
 
   constructor(config: ModelConfig, kernels: Kernels, options: TransformerOptions) {
-    const { precision, format = precision, trainable, floatType } = options;
+    const { precision, format = precision, trainable, packedOnly, floatType } = options;
     const { dModel, vocabSize, numLayers } = config;
     this.config = config;
     this.kernels = kernels;
-    this.store = new ParameterStore(kernels, { trainable, floatType });
+    this.store = new ParameterStore(kernels, { trainable, packedOnly, floatType });
     const tableInit = { kind: 'normal', std: config.initStd ?? 1 / Math.sqrt(dModel) } as const;
     this.table = this.store.create('embedding', [vocabSize, dModel], tableInit, true);
     if (traitsOfModel(config).positions === 'learned') {
@@ -114,11 +116,9 @@ export class Transformer {
     const shared = { precision, format, scores };
     this.blocks = Array.from({ length: numLayers }, (_, i) => createBlock(this.store, config, i, shared));
     this.finalNorm = new Norm(this.store, 'norm_f', normOptions(config));
-    const headInit = { kind: 'normal', std: stdOf(config, dModel) } as const;
-    const head = config.tieEmbeddings
-      ? this.table
-      : this.store.create('head', [vocabSize, dModel], headInit, true);
-    this.head = new PackedWeight(head.tensor, format);
+    this.head = config.tieEmbeddings
+      ? new PackedWeight(this.table.tensor, format)
+      : this.store.createMatrix('head', [vocabSize, dModel], { std: stdOf(config, dModel), format });
     this.rope = ropeOf(config, new Arena(kernels, { kind: 'constants', floatType, blockBytes: 1 << 16 }));
     if (options.seed !== undefined) this.store.initialize(options.seed);
   }

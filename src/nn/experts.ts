@@ -13,8 +13,7 @@ import {
   groupedLinear,
   linear,
   type PackedFormat,
-  PackedWeight,
-  type Parameter,
+  type PackedWeight,
   type ParameterStore,
   planDispatch,
   route,
@@ -53,12 +52,10 @@ export interface ExpertsOutput {
 export class Experts {
   private readonly router: Linear | undefined;
   /** [E, 2F, D]: per expert F gate rows (DBRX's w1), then F up rows (v1) */
-  readonly gateUp: Parameter;
+  private readonly gateUp: PackedWeight;
   /** [E, F, D] (DBRX's w2: stored so that y = h · w2) */
-  readonly down: Parameter;
+  private readonly down: PackedWeight;
   private readonly config: ExpertsConfig;
-  private readonly gateUpPacked: PackedWeight;
-  private readonly downPacked: PackedWeight;
   private readonly shared: SharedExpert | undefined;
 
   constructor(store: ParameterStore, name: string, config: ExpertsConfig) {
@@ -67,15 +64,9 @@ export class Experts {
     this.config = config;
     if (numExperts > 1 || config.alwaysRouter) this.router = new Linear(store, `${name}.router`, router);
     const gateUpShape = [numExperts, 2 * hidden, dModel];
-    this.gateUp = store.create(`${name}.gate_up`, gateUpShape, { kind: 'normal', std }, true);
-    this.down = store.create(
-      `${name}.down`,
-      [numExperts, hidden, dModel],
-      { kind: 'normal', std: outStd },
-      true,
-    );
-    this.gateUpPacked = new PackedWeight(this.gateUp.tensor, format);
-    this.downPacked = new PackedWeight(this.down.tensor, format, 'in-out');
+    const downShape = [numExperts, hidden, dModel];
+    this.gateUp = store.createMatrix(`${name}.gate_up`, gateUpShape, { std, format });
+    this.down = store.createMatrix(`${name}.down`, downShape, { std: outStd, format, layout: 'in-out' });
     if (config.sharedHidden > 0) this.shared = new SharedExpert(store, `${name}.shared`, config);
   }
 
@@ -97,18 +88,18 @@ export class Experts {
       return { plan, xs: dispatch(tape, x, plan) };
     });
     const { offsets } = plan;
-    const gateUp = tape.layer('gate_up', () => groupedLinear(tape, xs, this.gateUpPacked, offsets));
+    const gateUp = tape.layer('gate_up', () => groupedLinear(tape, xs, this.gateUp, offsets));
     const h = tape.layer('glu', () => glu(tape, gateUp, activation));
-    const ys = tape.layer('down', () => groupedLinear(tape, h, this.downPacked, offsets));
+    const ys = tape.layer('down', () => groupedLinear(tape, h, this.down, offsets));
     const mixed = tape.layer('combine', () => combine(tape, ys, weights, plan));
     const y = this.shared ? add(tape, mixed, this.shared.forward(tape, x)) : mixed;
     return { y, counts, balanceLoss };
   }
 
   private forwardDense(tape: Tape, x: Tensor): ExpertsOutput {
-    const gateUp = tape.layer('gate_up', () => linear(tape, x, this.gateUpPacked));
+    const gateUp = tape.layer('gate_up', () => linear(tape, x, this.gateUp));
     const h = tape.layer('glu', () => glu(tape, gateUp, this.config.activation));
-    const y = tape.layer('down', () => linear(tape, h, this.downPacked));
+    const y = tape.layer('down', () => linear(tape, h, this.down));
     return { y, counts: Int32Array.of(x.shape[0]!), balanceLoss: 0 };
   }
 }

@@ -3,7 +3,7 @@ import {
   addBias,
   linear,
   type PackedFormat,
-  PackedWeight,
+  type PackedWeight,
   type Parameter,
   type ParameterStore,
   type Tape,
@@ -21,20 +21,18 @@ export interface LinearOptions {
 }
 
 export class Linear {
-  readonly weight: Parameter;
-  readonly packed: PackedWeight;
+  private readonly weight: PackedWeight;
   private readonly bias: Parameter | undefined;
 
   constructor(store: ParameterStore, name: string, options: LinearOptions) {
     const { inputs, outputs, std, format, bias = false } = options;
-    this.weight = store.create(name, [outputs, inputs], { kind: 'normal', std }, true);
-    this.packed = new PackedWeight(this.weight.tensor, format);
+    this.weight = store.createMatrix(name, [outputs, inputs], { std, format });
     if (bias) this.bias = store.create(`${name}.bias`, [outputs], { kind: 'zeros' }, false);
   }
 
   /** [.., inputs] -> [.., outputs] */
   forward(tape: Tape, x: Tensor): Tensor {
-    const y = linear(tape, x, this.packed);
+    const y = linear(tape, x, this.weight);
     return this.bias ? addBias(tape, y, this.bias.tensor) : y;
   }
 }

@@ -12,7 +12,13 @@ export type * from './kernels.ts';
 export type { Machine } from './machine.ts';
 export { loadNative, type NativeOptions, nativeInstructionSets, nativeUnavailableReason } from './native.ts';
 export * from './ops/index.ts';
-export { type Init, type Parameter, ParameterStore, type ParameterStoreOptions } from './parameter.ts';
+export {
+  fillParameter,
+  type Init,
+  type Parameter,
+  ParameterStore,
+  type ParameterStoreOptions,
+} from './parameter.ts';
 export { profiledKernels } from './profiled.ts';
 export { createReferenceKernels } from './reference/index.ts';
 export { Tape, type TapeOptions } from './tape.ts';
