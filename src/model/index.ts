@@ -15,6 +15,7 @@ export {
 } from './folder.ts';
 export { Generator } from './generator.ts';
 export { type LoadedModel, type LoadModelOptions, loadModel } from './load-model.ts';
+export { huggingFaceFiles, tokenizerOf, vocabularyOf } from './model-tokenizer.ts';
 export { type ModelFormat, type OpenModel, openModel, type TensorDescription } from './open-model.ts';
 export {
   countParameters,

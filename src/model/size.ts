@@ -1,4 +1,5 @@
 /** What follows from a model's shape alone: parameters, FLOPs, memory. Nothing here allocates weights. */
+import { INT8_BLOCK } from '../tensor/index.ts';
 import type { ModelConfig } from './config.ts';
 import { traitsOf } from './families/traits.ts';
 
@@ -60,6 +61,8 @@ export function flopsPerToken(config: ModelConfig, sequenceLength: number): Flop
 export interface MemoryEstimate {
   readonly weightsBf16Bytes: number;
   readonly weightsF32Bytes: number;
+  /** of 8 bits, and a scale of 32 for every {@link INT8_BLOCK} */
+  readonly weightsInt8Bytes: number;
   /** keys and values of one token, f32 */
   readonly cacheBytesPerToken: number;
   /** f32 master weights, gradients and both AdamW moments, plus packed copies of the matrices in bf16 */
@@ -71,6 +74,7 @@ export function estimateMemory(config: ModelConfig): MemoryEstimate {
   return {
     weightsBf16Bytes: total * 2,
     weightsF32Bytes: total * 4,
+    weightsInt8Bytes: total * (1 + 4 / INT8_BLOCK),
     cacheBytesPerToken: config.numLayers * 2 * config.kvHeads * config.headDim * 4,
     trainingStateBytes: total * (4 * 4 + 2 * 2),
   };

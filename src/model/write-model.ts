@@ -1,6 +1,7 @@
 /**
  * Writes a model in another format, tensor by tensor: memory holds one piece of the source and one part of the target.
  */
+import { join } from 'node:path';
 import { DabarexError, type OnProgress } from '../base/index.ts';
 import {
   type ArrayDtype,
@@ -40,6 +41,7 @@ const HF_DTYPES: Partial<Record<WeightType, ArrayDtype>> = { f32: 'F32', f16: 'F
 
 /**
  * Writes a folder of Hugging Face's, whole or not at all.
+ * @returns the paths of the files of weights
  * @throws model_not_representable for types that only GGUF has; weights_not_representable; path_unusable, disk_full
  */
 export function writeHuggingFace(
@@ -47,7 +49,7 @@ export function writeHuggingFace(
   dir: string,
   extras: HuggingFaceExtras,
   options: WriteModelOptions,
-): void {
+): string[] {
   const { config } = model;
   const { huggingFace } = formatsOf(config.family);
   const dtype = HF_DTYPES[options.type];
@@ -71,7 +73,8 @@ export function writeHuggingFace(
     `"torch_dtype": "${{ F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[dtype as 'F32']}"`,
   );
   const files = new Map<string, string | Uint8Array>([...extras.files, ['config.json', json]]);
-  writeHfFolder(dir, { tensors, files }, { shardBytes: options.shardBytes });
+  const checksums = writeHfFolder(dir, { tensors, files }, { shardBytes: options.shardBytes });
+  return Object.keys(checksums).map((name) => join(dir, name));
 }
 
 /**

@@ -9,6 +9,7 @@ export {
 export { Checksum } from './checksum.ts';
 export { createKernels, type EngineOptions, resolvePrecision } from './engine.ts';
 export type * from './kernels.ts';
+export { INT8_BLOCK } from './kernels.ts';
 export type { Machine } from './machine.ts';
 export { loadNative, type NativeOptions, nativeInstructionSets, nativeUnavailableReason } from './native.ts';
 export * from './ops/index.ts';
