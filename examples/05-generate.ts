@@ -4,7 +4,7 @@ import { completeModelConfig, Generator, modelConfigSchema, Transformer } from '
 import { createKernels } from 'dabarex/tensor';
 import { trainChar } from 'dabarex/tokenizer';
 
-// A model with random weights, so it babbles; `loadModelFolder` brings one that was trained.
+// A model with random weights, so it babbles; `loadModel` brings one that was trained.
 const tokenizer = trainChar(['abcdefghijklmnopqrstuvwxyz .']);
 const shape = modelConfigSchema.parse({
   dModel: 32,

@@ -46,6 +46,10 @@ uint8_t* Arguments::u8_or_null(int index, const char* name, Size length) {
   return static_cast<uint8_t*>(typed_array(index, name, napi_uint8_array, "Uint8Array", &length));
 }
 
+float* Arguments::f32_or_null(int index, const char* name, Size length) {
+  return is_null(index) ? nullptr : f32(index, name, length);
+}
+
 int32_t* Arguments::offsets(int index, Size groups) {
   int32_t* found = i32(index, "offsets", groups + Size(1));
   if (found[0] != 0) fail("offsets must begin with 0");

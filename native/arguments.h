@@ -45,6 +45,7 @@ class Arguments {
   // Typed arrays; `length` is the number of elements the sizes demand. Without it any will do: see length().
   float* f32(int index, const char* name);
   float* f32(int index, const char* name, Size length);
+  float* f32_or_null(int index, const char* name, Size length);
   int32_t* i32(int index, const char* name, Size length);
   uint8_t* u8(int index, const char* name);
   uint8_t* u8_or_null(int index, const char* name, Size length);

@@ -16,7 +16,16 @@ Heads heads_at(Arguments& a, int i) {
   if (head_dim < 8 || head_dim > 256 || head_dim % 8 != 0) a.fail("headDim must be a multiple of 8, at most 256");
   const Size qkv_row = (heads + kv_heads * Size(2)) * head_dim;
   return {rows,        kv_heads * head_dim, rows * heads * head_dim,          rows * heads,
-          rows * qkv_row, {rows, heads, kv_heads, head_dim}};
+          rows * qkv_row, {rows, heads, kv_heads, head_dim, {}}};
+}
+
+// Arguments i, i + 1: slopes or null, cap.
+ScoreChange scores_at(Arguments& a, int i, const AttentionShape& shape) {
+  const float* slopes = a.f32_or_null(i, "slopes", Size(shape.heads));
+  const float cap = static_cast<float>(a.number(i + 1, "cap"));
+  if (!(cap >= 0.0f)) a.fail("cap must be 0 or more");
+  if (slopes && cap > 0.0f) a.fail("slopes and cap together are not supported");
+  return {slopes, cap};
 }
 
 const int32_t* first_key_at(Arguments& a, int i, Size rows) {
@@ -27,9 +36,10 @@ const int32_t* first_key_at(Arguments& a, int i, Size rows) {
   return first_key;
 }
 
-// (out, lse, qkv, firstKey, shape x4, scale, bf16)
+// (out, lse, qkv, firstKey, shape x4, scale, bf16, slopes, cap)
 napi_value forward(Arguments& a, const KernelTable& table) {
-  const Heads h = heads_at(a, 4);
+  Heads h = heads_at(a, 4);
+  h.shape.scores = scores_at(a, 10, h.shape);
   float *out = a.f32(0, "out", h.out_floats), *lse = a.f32(1, "lse", h.lse_floats);
   const float* qkv = a.f32(2, "qkv", h.qkv_floats);
   const int32_t* first_key = first_key_at(a, 3, h.rows);
@@ -38,9 +48,10 @@ napi_value forward(Arguments& a, const KernelTable& table) {
   return nullptr;
 }
 
-// (dqkv, dout, qkv, out, lse, firstKey, shape x4, scale, bf16)
+// (dqkv, dout, qkv, out, lse, firstKey, shape x4, scale, bf16, slopes, cap)
 napi_value backward(Arguments& a, const KernelTable& table) {
-  const Heads h = heads_at(a, 6);
+  Heads h = heads_at(a, 6);
+  h.shape.scores = scores_at(a, 12, h.shape);
   float* dqkv = a.f32(0, "dqkv", h.qkv_floats);
   const float *dout = a.f32(1, "dout", h.out_floats), *qkv = a.f32(2, "qkv", h.qkv_floats);
   const float *out = a.f32(3, "out", h.out_floats), *lse = a.f32(4, "lse", h.lse_floats);
@@ -57,10 +68,11 @@ float* cache_at(Arguments& a, int i, const char* name, Size least) {
   return cache;
 }
 
-// (out, keyCache, valueCache, qkv, slots, positions, shape x4, cacheLength, scale)
+// (out, keyCache, valueCache, qkv, slots, positions, shape x4, cacheLength, scale, window, slopes, cap)
 napi_value cached(Arguments& a, const KernelTable& table) {
-  const Heads h = heads_at(a, 6);
-  const Size length = a.size(10, "cacheLength");
+  Heads h = heads_at(a, 6);
+  h.shape.scores = scores_at(a, 13, h.shape);
+  const Size length = a.size(10, "cacheLength"), window = a.size(12, "window");
   const int32_t *slots = a.i32(4, "slots", h.rows), *positions = a.i32(5, "positions", h.rows);
   int64_t used = 0;
   for (int64_t r = 0; r < h.rows; r++) {
@@ -72,7 +84,7 @@ napi_value cached(Arguments& a, const KernelTable& table) {
         *values = cache_at(a, 2, "valueCache", least);
   const float* qkv = a.f32(3, "qkv", h.qkv_floats);
   const float scale = static_cast<float>(a.number(11, "scale"));
-  if (h.rows > 0) table.attention.cached(out, keys, values, qkv, slots, positions, h.shape, length, scale);
+  if (h.rows > 0) table.attention.cached(out, keys, values, qkv, slots, positions, h.shape, length, scale, window);
   return nullptr;
 }
 

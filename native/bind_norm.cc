@@ -36,10 +36,42 @@ napi_value rms_backward(Arguments& a, const KernelTable& table) {
   return nullptr;
 }
 
+// Arguments i..i+4: rows, columns, first, groups, dim.
+ColumnGroups groups_at(Arguments& a, int i) {
+  const Size rows = a.size(i, "rows"), columns = a.size(i + 1, "columns"), first = a.size(i + 2, "first"),
+             groups = a.size(i + 3, "groups"), dim = a.size(i + 4, "dim");
+  if (first + groups * dim > columns) a.fail("the groups reach past the columns");
+  return {rows, columns, first, groups, dim};
+}
+
+// (y, rstd, x, weight, rows, columns, first, groups, dim, epsilon)
+napi_value column_forward(Arguments& a, const KernelTable& table) {
+  const ColumnGroups shape = groups_at(a, 4);
+  const Size rows(shape.rows), floats = rows * Size(shape.columns);
+  float *y = a.f32(0, "y", floats), *rstd = a.f32(1, "rstd", rows * Size(shape.groups));
+  const float *x = a.f32(2, "x", floats), *weight = a.f32(3, "weight", Size(shape.dim));
+  const float epsilon = static_cast<float>(a.number(9, "epsilon"));
+  if (floats > 0 && shape.groups > 0 && shape.dim > 0) table.norm.column_forward(y, rstd, x, weight, shape, epsilon);
+  return nullptr;
+}
+
+// (dx, dweight, dy, x, weight, rstd, rows, columns, first, groups, dim)
+napi_value column_backward(Arguments& a, const KernelTable& table) {
+  const ColumnGroups shape = groups_at(a, 6);
+  const Size rows(shape.rows), floats = rows * Size(shape.columns), dim(shape.dim);
+  float *dx = a.f32(0, "dx", floats), *dweight = a.f32(1, "dweight", dim);
+  const float *dy = a.f32(2, "dy", floats), *x = a.f32(3, "x", floats), *weight = a.f32(4, "weight", dim),
+              *rstd = a.f32(5, "rstd", rows * Size(shape.groups));
+  if (floats > 0 && shape.groups > 0 && dim > 0) table.norm.column_backward(dx, dweight, dy, x, weight, rstd, shape);
+  return nullptr;
+}
+
 }  // namespace
 
 const NamedMethod norm_methods[] = {{"layerNormForward", layer_forward},
                                     {"layerNormBackward", layer_backward},
                                     {"rmsNormForward", rms_forward},
                                     {"rmsNormBackward", rms_backward},
+                                    {"columnNormForward", column_forward},
+                                    {"columnNormBackward", column_backward},
                                     {nullptr, nullptr}};

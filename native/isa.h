@@ -192,6 +192,14 @@ ALWAYS_INLINE vf vexp_bounded(vf x) {
 ALWAYS_INLINE vf vsigmoid(vf x) { return 1.0f / (1.0f + vexp_bounded(-x)); }
 ALWAYS_INLINE vf vtanh(vf x) { return 2.0f / (1.0f + vexp_bounded(-2.0f * x)) - 1.0f; }
 
+// 0.5 x (1 + tanh(u)) = x sigmoid(2u), u = sqrt(2 / pi) (x + 0.044715 x^3), and its derivative; both by the sigmoid, whose
+// complement keeps its digits where tanh is near 1. Hendrycks and Gimpel 2016.
+ALWAYS_INLINE vf vgelu_tanh(vf x) { return x * vsigmoid(1.59576912f * (x + 0.044715f * x * x * x)); }
+ALWAYS_INLINE vf vgelu_tanh_slope(vf x) {
+  const vf u = 1.59576912f * (x + 0.044715f * x * x * x), s = vsigmoid(u);
+  return s + x * s * vsigmoid(-u) * (1.59576912f * (1.0f + 0.134145f * x * x));
+}
+
 // Rounds to bf16, to nearest even, kept in the upper half of a float.
 ALWAYS_INLINE vf round_bf16(vf x) {
   vi bits = (vi)x;

@@ -4,9 +4,9 @@
 #pragma once
 #include <cstdint>
 
-enum class Unary : int { neg, exp, log, tanh, sigmoid, silu, gelu, relu, square, sqrt };
+enum class Unary : int { neg, exp, log, tanh, sigmoid, silu, gelu, gelu_tanh, relu, square, sqrt };
 enum class Binary : int { add, sub, mul, div };
-enum class Activation : int { silu, gelu };
+enum class Activation : int { silu, gelu, gelu_tanh };
 
 struct ElementwiseTable {
   void (*fill)(float* y, float value, int64_t length);
@@ -22,6 +22,11 @@ struct ElementwiseTable {
   void (*column_sum)(float* sums, const float* x, int64_t rows, int64_t dim, bool accumulate);
 };
 
+// Groups of `dim` columns from column `first` on, in rows of `columns`.
+struct ColumnGroups {
+  int64_t rows, columns, first, groups, dim;
+};
+
 struct NormTable {
   void (*layer_forward)(float* y, float* mean, float* rstd, const float* x, const float* weight, int64_t rows,
                         int64_t dim, float epsilon);
@@ -31,6 +36,10 @@ struct NormTable {
                       float epsilon);
   void (*rms_backward)(float* dx, float* dweight, const float* dy, const float* x, const float* weight,
                        const float* rstd, int64_t rows, int64_t dim, bool accumulate);
+  void (*column_forward)(float* y, float* rstd, const float* x, const float* weight, const ColumnGroups& shape, float epsilon);
+  // dx may be dy
+  void (*column_backward)(float* dx, float* dweight, const float* dy, const float* x, const float* weight,
+                          const float* rstd, const ColumnGroups& shape);
 };
 
 struct RopeTable {
@@ -115,8 +124,15 @@ struct MatrixTable {
   void (*gemm)(float* c, const float* a, const float* b, const GemmShape& shape);
 };
 
+// What happens to scores before the softmax: score (j - i) * slopes[head] is added, or cap * tanh(score / cap) taken.
+struct ScoreChange {
+  const float* slopes;  // per head; null for none
+  float cap;            // 0 for none
+};
+
 struct AttentionShape {
   int64_t rows, heads, kv_heads, head_dim;
+  ScoreChange scores;
 };
 
 struct AttentionTable {
@@ -125,7 +141,8 @@ struct AttentionTable {
   void (*backward)(float* dqkv, const float* dout, const float* qkv, const float* out, const float* lse,
                    const int32_t* first_key, const AttentionShape& shape, float scale, bool bf16);
   void (*cached)(float* out, float* key_cache, float* value_cache, const float* qkv, const int32_t* slots,
-                 const int32_t* positions, const AttentionShape& shape, int64_t cache_length, float scale);
+                 const int32_t* positions, const AttentionShape& shape, int64_t cache_length, float scale,
+                 int64_t window);
 };
 
 struct KernelTable {

@@ -81,10 +81,13 @@ void soften(float* row, Window w, int64_t filled, float scale, float rescale, So
   for (; j < filled; j += kPanel) store_elements<P>(row, j, vf{}, vf{});
 }
 
-// `scale` includes kLog2E; `keys` and `values` are the panels of the head.
+// `keys` and `values` are the panels of the head.
 template <typename P>
 void attend(float* out, float* lse, const float* qkv, const int32_t* first_key, const Heads& heads, Span span, int64_t h,
             int64_t q0, const float* keys, const float* values, float scale) {
+  const ScoreChange& change = heads.shape.scores;
+  const bool is_changed = changes(change);
+  const float factor = is_changed ? kLog2E : scale * kLog2E;
   const int64_t n = span.rows(), dim = heads.shape.head_dim, width = heads.width();
   const int64_t elements = ceil_div(dim, P::kPerElement), rows = min64(kQueries, n - q0);
   float* query = static_cast<float*>(memory::scratch(Slot::a, kQueries * (2 * kRowStride + width) * 4));
@@ -99,6 +102,7 @@ void attend(float* out, float* lse, const float* qkv, const int32_t* first_key, 
   for (int64_t b = from; b * kKeys < q0 + rows; b++) {
     const Block block{q0, rows, b * kKeys, min64(kKeys, n - b * kKeys)};
     multiply_scores<P>(scores, left, keys + block.key0 * elements, elements, block);
+    if (is_changed) change_scores(scores, block, scale, change, h);
     for (int64_t tile = 0; tile < rows; tile += kTile) {
       if (block.limit(tile) == 0) continue;
       const int64_t count = min64(kTile, rows - tile), filled = block.filled(tile);
@@ -106,11 +110,11 @@ void attend(float* out, float* lse, const float* qkv, const int32_t* first_key, 
       float rescale[kTile];
       for (int64_t i = 0; i < count; i++) {
         seen[i] = window(first_key, span, block, q0 + tile + i);
-        rescale[i] = raise_peak(scores + (tile + i) * kRowStride, seen[i], scale, softmax[tile + i]);
+        rescale[i] = raise_peak(scores + (tile + i) * kRowStride, seen[i], factor, softmax[tile + i]);
       }
       for (int64_t i = 0; i < count; i++) {
         const int64_t r = tile + i;
-        soften<P>(scores + r * kRowStride, seen[i], filled, scale, rescale[i], softmax[r]);
+        soften<P>(scores + r * kRowStride, seen[i], filled, factor, rescale[i], softmax[r]);
         if (b > from && rescale[i] != 1.0f) scale_row(sums + r * width, sums + r * width, width, rescale[i]);
       }
     }
@@ -132,7 +136,7 @@ void forward_with(float* out, float* lse, const float* qkv, const int32_t* first
   Span* spans = static_cast<Span*>(memory::scratch(Slot::b, span_bytes + static_cast<size_t>(most_blocks) * sizeof(QueryBlock)));
   const int64_t padded = find_spans(spans, first_key, shape.rows), kv_pieces = count * shape.kv_heads;
   const auto attend_with = [&](const float* own, Span span, int64_t h, int64_t q0) {
-    attend<P>(out, lse, qkv, first_key, heads, span, h, q0, own, panels.values(own, span), scale * kLog2E);
+    attend<P>(out, lse, qkv, first_key, heads, span, h, q0, own, panels.values(own, span), scale);
   };
   if (enough_pieces(kv_pieces)) {
     pool::parallel_for(kv_pieces, [&](int64_t piece) {

@@ -159,6 +159,23 @@ void multiply_scores(float* scores, Rows a, const float* turned, int64_t element
     }
 }
 
+// Scores scaled and changed, in place, for the keys that any row of a tile sees: what the softmax takes.
+static inline void change_scores(float* scores, const Block& block, float scale, const ScoreChange& change, int64_t head) {
+  vf lane;
+  for (int i = 0; i < W; i++) lane[i] = static_cast<float>(i);
+  for (int64_t r = 0; r < block.rows; r++) {
+    float* row = scores + r * kRowStride;
+    const float before = static_cast<float>(block.key0 - block.q0 - r);
+    for (int64_t j = 0; j < block.limit(r / kTile * kTile); j += W) {
+      vf s = load(row + j) * scale;
+      if (change.slopes) s += change.slopes[head] * (lane + (before + static_cast<float>(j)));
+      else s = change.cap * vtanh(s * (1.0f / change.cap));
+      store(row + j, s);
+    }
+  }
+}
+static inline bool changes(const ScoreChange& change) { return change.slopes || change.cap > 0.0f; }
+
 // c[rows, dim] (+)= a · panels, a in rows of key elements, panels as packed by pack_rows of the key block.
 template <typename P>
 void multiply_keys(float* c, const float* a, const float* panels, const Heads& heads, const Block& block, bool add) {

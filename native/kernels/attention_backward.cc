@@ -58,34 +58,38 @@ float delta_of(const float* out, const float* dout, int64_t dim) {
   return reduce_add(sum);
 }
 
-// Probabilities and score gradients of row r, zeros up to `filled`. Here `scale` and the log-sum-exp include kLog2E.
-void differentiate_row(Work& work, int64_t r, Window w, int64_t filled, float scale) {
+// Probabilities and score gradients of row r, zeros up to `filled`. Here `scale` and the log-sum-exp include kLog2E. Where
+// scores are capped (`inverse` = 1 / cap), the gradient passes through cap · tanh(s / cap), whose slope is 1 - (score / cap)².
+template <bool capped>
+void differentiate_row(Work& work, int64_t r, Window w, int64_t filled, float scale, float inverse) {
   float *probs = work.probs + r * kRowStride, *dscores = work.dscores + r * kRowStride;
   const vf shift = splat(work.lse[r]), delta = splat(work.delta[r]);
   const int64_t clear = unmasked(w), count = w.low > w.high ? 0 : w.high + 1;
+  const auto slope = [&](vf s) { return capped ? 1.0f - s * s * (inverse * inverse) : splat(1.0f); };
   int64_t j = 0;
   for (; j < clear; j += W) {
-    const vf p = vexp2_of_low(load(probs + j) * scale - shift);
+    const vf s = load(probs + j), p = vexp2_of_low(s * scale - shift);
     store(probs + j, p);
-    store(dscores + j, p * (load(dscores + j) - delta));
+    store(dscores + j, p * (load(dscores + j) - delta) * slope(s));
   }
   for (; j < count; j += W) {
-    const vf s = masked(probs, j, w, scale);
-    const vf p = vexp2_of_low(s - shift);
+    const vf before = load(probs + j), s = masked(probs, j, w, scale), p = vexp2_of_low(s - shift);
     store(probs + j, p);
-    store(dscores + j, s > splat(kMasked) ? p * (load(dscores + j) - delta) : vf{});
+    store(dscores + j, s > splat(kMasked) ? p * (load(dscores + j) - delta) * slope(before) : vf{});
   }
   for (; j < filled; j += W) store(probs + j, vf{}), store(dscores + j, vf{});
 }
 
 // The rows of the block, then, for bf16, as pairs along the queries (both) and along the keys (dscores, in place).
 template <typename P>
-void differentiate(Work& work, const int32_t* first_key, Span span, const Block& block, float scale) {
+void differentiate(Work& work, const int32_t* first_key, Span span, const Block& block, float scale, float cap) {
+  const auto of_row = cap > 0.0f ? differentiate_row<true> : differentiate_row<false>;
+  const float inverse = cap > 0.0f ? 1.0f / cap : 0.0f;
   for (int64_t r = 0; r < block.rows; r += P::kPerElement) {
     const int64_t tile = r / kTile * kTile, filled = block.filled(tile);
     if (block.limit(tile) == 0) continue;
     for (int64_t i = r; i < min64(block.rows, r + P::kPerElement); i++)
-      differentiate_row(work, i, window(first_key, span, block, block.q0 + i), filled, scale);
+      of_row(work, i, window(first_key, span, block, block.q0 + i), filled, scale, inverse);
     if constexpr (P::kPerElement == 2) {
       const bool both = r + 1 < block.rows;
       float *probs = work.probs + r * kRowStride, *dscores = work.dscores + r * kRowStride;
@@ -124,6 +128,8 @@ template <typename P>
 void differentiate_head(float* dqkv, float* gradients, const float* dout, const float* qkv, const float* out,
                         const float* lse, const int32_t* first_key, const Heads& heads, Span span, int64_t h,
                         const Layout<P>& layout, const float* panels, float scale) {
+  const ScoreChange& change = heads.shape.scores;
+  const bool is_changed = changes(change);
   const int64_t n = span.rows(), dim = heads.shape.head_dim, width = layout.width, elements = layout.elements;
   const float *values_turned = layout.values_turned(panels, span), *key_rows = layout.key_rows(panels, span);
   float *dkey = gradients, *dvalue = layout.dvalue(gradients, span);
@@ -147,7 +153,8 @@ void differentiate_head(float* dqkv, float* gradients, const float* dout, const 
       const Block block{q0, rows, b * kKeys, min64(kKeys, n - b * kKeys)};
       multiply_scores<P>(work.probs, query_rows, panels + block.key0 * elements, elements, block);
       multiply_scores<P>(work.dscores, dhead_rows, values_turned + block.key0 * elements, elements, block);
-      differentiate<P>(work, first_key, span, block, scale * kLog2E);
+      if (is_changed) change_scores(work.probs, block, scale, change, h);
+      differentiate<P>(work, first_key, span, block, is_changed ? kLog2E : scale * kLog2E, change.cap);
       multiply_queries<P>(dvalue + block.key0 * width, work.probs_turned, work.dhead_panels, heads, block);
       multiply_queries<P>(dkey + block.key0 * width, work.dscores_turned, work.query_panels, heads, block);
       multiply_keys<P>(work.dquery, work.dscores, key_rows + block.key0 / P::kPerElement * width, heads, block, b > from);

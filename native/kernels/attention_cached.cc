@@ -58,6 +58,21 @@ float score_keys(float* scores, const float* query, const float* keys, int64_t r
   return reduce_max(top);
 }
 
+// Scores changed in place; masked behind them, as they were. @returns the highest
+float change_cached(float* scores, int64_t count, const ScoreChange& change, int64_t head) {
+  vf lane, top = splat(kMasked);
+  for (int i = 0; i < W; i++) lane[i] = static_cast<float>(i);
+  for (int64_t j = 0; j < count; j += W) {
+    vf s = load(scores + j);
+    if (change.slopes) s += change.slopes[head] * (lane + static_cast<float>(j + 1 - count));
+    else s = change.cap * vtanh(s * (1.0f / change.cap));
+    store(scores + j, s);
+    for (int64_t k = count; k < j + W; k++) scores[k] = kMasked;
+    top = vmax(load(scores + j), top);
+  }
+  return reduce_max(top);
+}
+
 // Scores to unnormalised probabilities. @returns 1 / their sum
 float soften(float* scores, int64_t count, float top) {
   vf sum = {};
@@ -98,13 +113,14 @@ void mix_values(float* out, const float* values, const float* scores, int64_t sc
 // Heads heads of one row that share keys and values, which are read from memory once.
 template <int Heads>
 void cached_heads(float* out, const float* keys, const float* values, const float* query, int64_t row_stride, int64_t count,
-                  int64_t dim, float scale) {
+                  int64_t dim, float scale, const ScoreChange& change, int64_t head) {
   constexpr int kVectors = Heads > 2 ? 2 : 8 / Heads;
   const int64_t stride = count + W;
   float* scores = static_cast<float*>(memory::scratch(Slot::a, Heads * stride * 4));
   float inverse[Heads];
   for (int h = 0; h < Heads; h++) {
-    const float top = score_keys(scores + h * stride, query + h * dim, keys, row_stride, count, dim, scale, h > 0);
+    float top = score_keys(scores + h * stride, query + h * dim, keys, row_stride, count, dim, scale, h > 0);
+    if (changes(change)) top = change_cached(scores + h * stride, count, change, head + h);
     inverse[h] = soften(scores + h * stride, count, top);
   }
   int64_t i = 0;
@@ -114,12 +130,13 @@ void cached_heads(float* out, const float* keys, const float* values, const floa
     mix_values<Heads, 1>(out + i, values + i, scores, stride, inverse, row_stride, count, dim, min64(W, dim - i));
 }
 
-using CachedHeads = void (*)(float*, const float*, const float*, const float*, int64_t, int64_t, int64_t, float);
+using CachedHeads = void (*)(float*, const float*, const float*, const float*, int64_t, int64_t, int64_t, float,
+                             const ScoreChange&, int64_t);
 constexpr CachedHeads kCachedHeads[] = {cached_heads<1>, cached_heads<2>, cached_heads<3>, cached_heads<4>};
 constexpr int64_t kMostHeads = 4;  // at once: more sums would not fit the registers
 
 void cached(float* out, float* key_cache, float* value_cache, const float* qkv, const int32_t* slots,
-            const int32_t* positions, const AttentionShape& shape, int64_t cache_length, float scale) {
+            const int32_t* positions, const AttentionShape& shape, int64_t cache_length, float scale, int64_t window) {
   const int64_t dim = shape.head_dim, row = shape.kv_heads * dim, columns = (shape.heads + 2 * shape.kv_heads) * dim;
   for (int64_t r = 0; r < shape.rows; r++) {
     const float* key = qkv + r * columns + shape.heads * dim;
@@ -130,11 +147,12 @@ void cached(float* out, float* key_cache, float* value_cache, const float* qkv, 
   const int64_t group = shape.heads / shape.kv_heads;
   pool::parallel_for(shape.rows * shape.kv_heads, [&](int64_t piece) {
     const int64_t r = piece / shape.kv_heads, g = piece % shape.kv_heads;
-    const int64_t at = slots[r] * cache_length * row + g * dim;
+    const int64_t seen = positions[r] + int64_t{1}, count = window > 0 ? min64(seen, window) : seen;
+    const int64_t at = (slots[r] * cache_length + seen - count) * row + g * dim;
     for (int64_t h = g * group, heads; h < (g + 1) * group; h += heads) {
       heads = min64(kMostHeads, (g + 1) * group - h);
-      kCachedHeads[heads - 1](out + (r * shape.heads + h) * dim, key_cache + at, value_cache + at, qkv + r * columns + h * dim, row,
-                              positions[r] + 1, dim, scale);
+      kCachedHeads[heads - 1](out + (r * shape.heads + h) * dim, key_cache + at, value_cache + at, qkv + r * columns + h * dim, row, count,
+                              dim, scale, shape.scores, h);
     }
   });
 }

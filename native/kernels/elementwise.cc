@@ -46,6 +46,7 @@ ALWAYS_INLINE vf apply(vf x) {
   if constexpr (op == Unary::sigmoid) return vsigmoid(x);
   if constexpr (op == Unary::silu) return x * vsigmoid(x);
   if constexpr (op == Unary::gelu) return lanes(x, [](float v) { return gelu_of(v); });
+  if constexpr (op == Unary::gelu_tanh) return vgelu_tanh(x);
   if constexpr (op == Unary::relu) return vmax(x, vf{});
   if constexpr (op == Unary::square) return x * x;
   if constexpr (op == Unary::sqrt) return vsqrt(x);
@@ -64,6 +65,7 @@ ALWAYS_INLINE vf slope(vf x, vf y) {
     return s * (1.0f + x * (1.0f - s));
   }
   if constexpr (op == Unary::gelu) return lanes(x, [](float v) { return gelu_slope(v); });
+  if constexpr (op == Unary::gelu_tanh) return vgelu_tanh_slope(x);
   if constexpr (op == Unary::relu) return select(x > vf{}, splat(1.0f), vf{});
   if constexpr (op == Unary::square) return 2.0f * x;
   if constexpr (op == Unary::sqrt) return 0.5f / y;
@@ -99,6 +101,7 @@ void run_unary_backward(float* dx, const float* dy, const float* x, const float*
     case Unary::sigmoid: return run<Unary::sigmoid>(__VA_ARGS__);    \
     case Unary::silu: return run<Unary::silu>(__VA_ARGS__);          \
     case Unary::gelu: return run<Unary::gelu>(__VA_ARGS__);          \
+    case Unary::gelu_tanh: return run<Unary::gelu_tanh>(__VA_ARGS__); \
     case Unary::relu: return run<Unary::relu>(__VA_ARGS__);          \
     case Unary::square: return run<Unary::square>(__VA_ARGS__);      \
     case Unary::sqrt: return run<Unary::sqrt>(__VA_ARGS__);          \

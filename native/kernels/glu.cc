@@ -20,11 +20,19 @@ struct Curve {
 };
 
 template <Activation activation>
+ALWAYS_INLINE vf activate(vf x) {
+  if constexpr (activation == Activation::silu) return x * vsigmoid(x);
+  if constexpr (activation == Activation::gelu_tanh) return vgelu_tanh(x);
+  return x * normal_cdf(x);
+}
+
+template <Activation activation>
 ALWAYS_INLINE Curve curve(vf x) {
   if constexpr (activation == Activation::silu) {
     const vf s = vsigmoid(x);
     return {x * s, s * (1.0f + x * (1.0f - s))};
   }
+  if constexpr (activation == Activation::gelu_tanh) return {vgelu_tanh(x), vgelu_tanh_slope(x)};
   const vf cdf = normal_cdf(x);
   return {x * cdf, cdf + x * 0.39894228f * vexp(-0.5f * x * x)};
 }
@@ -43,9 +51,7 @@ void forward_with(float* h, const float* gate_up, int64_t rows, int64_t hidden) 
       for_vectors(hidden, [&](int64_t i, auto load_at, auto store_at) {
         __builtin_prefetch(gate + ahead + i);
         __builtin_prefetch(up + ahead + i);
-        const vf g = load_at(gate + i);
-        const vf value = activation == Activation::silu ? g * vsigmoid(g) : g * normal_cdf(g);
-        store_at(out + i, value * load_at(up + i));
+        store_at(out + i, activate<activation>(load_at(gate + i)) * load_at(up + i));
       });
     }
   });
@@ -73,14 +79,20 @@ void backward_with(float* dgate_up, const float* dh, const float* gate_up, int64
 }
 
 void forward(float* h, const float* gate_up, int64_t rows, int64_t hidden, Activation activation) {
-  if (activation == Activation::silu) forward_with<Activation::silu>(h, gate_up, rows, hidden);
-  else forward_with<Activation::gelu>(h, gate_up, rows, hidden);
+  switch (activation) {
+    case Activation::silu: return forward_with<Activation::silu>(h, gate_up, rows, hidden);
+    case Activation::gelu: return forward_with<Activation::gelu>(h, gate_up, rows, hidden);
+    case Activation::gelu_tanh: return forward_with<Activation::gelu_tanh>(h, gate_up, rows, hidden);
+  }
 }
 
 void backward(float* dgate_up, const float* dh, const float* gate_up, int64_t rows, int64_t hidden,
               Activation activation) {
-  if (activation == Activation::silu) backward_with<Activation::silu>(dgate_up, dh, gate_up, rows, hidden);
-  else backward_with<Activation::gelu>(dgate_up, dh, gate_up, rows, hidden);
+  switch (activation) {
+    case Activation::silu: return backward_with<Activation::silu>(dgate_up, dh, gate_up, rows, hidden);
+    case Activation::gelu: return backward_with<Activation::gelu>(dgate_up, dh, gate_up, rows, hidden);
+    case Activation::gelu_tanh: return backward_with<Activation::gelu_tanh>(dgate_up, dh, gate_up, rows, hidden);
+  }
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Layer norm without bias (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019). The scale's gradient is summed in
-// pieces of fixed numbers of rows, the pieces in order.
+// Layer norm without bias (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019), of rows or of groups of their columns. The
+// scale's gradient is summed in pieces of fixed numbers of rows, the pieces in order.
 #include <cmath>
 
 #include "families.h"
@@ -96,8 +96,52 @@ void rms_backward(float* dx, float* dweight, const float* dy, const float* x, co
   backward<false>(dx, dweight, dy, x, weight, nullptr, rstd, rows, dim, accumulate);
 }
 
+ALWAYS_INLINE float mean_of_products(const float* a, const float* b, const float* scale, int64_t dim) {
+  return sum_over(dim, [&](int64_t i, int64_t count) {
+           return load_up_to(a + i, count) * load_up_to(b + i, count) * (scale ? load_up_to(scale + i, count) : splat(1.0f));
+         }) / dim;
+}
+
+void column_forward(float* y, float* rstd, const float* x, const float* weight, const ColumnGroups& shape, float epsilon) {
+  const int64_t dim = shape.dim;
+  for_rows(shape.rows, shape.groups * dim, [&](int64_t from, int64_t to) {
+    for (int64_t r = from; r < to; r++)
+      for (int64_t g = 0; g < shape.groups; g++) {
+        const int64_t at = r * shape.columns + shape.first + g * dim;
+        const float s = 1.0f / sqrtf(mean_of_products(x + at, x + at, nullptr, dim) + epsilon);
+        for (int64_t i = 0; i < dim; i++) y[at + i] = x[at + i] * s * weight[i];
+        rstd[r * shape.groups + g] = s;
+      }
+  });
+}
+
+// As `backward` without a mean.
+void column_backward(float* dx, float* dweight, const float* dy, const float* x, const float* weight, const float* rstd,
+                     const ColumnGroups& shape) {
+  const int64_t dim = shape.dim, step = rows_per_piece(shape.groups * dim), pieces = (shape.rows + step - 1) / step;
+  float* partial = static_cast<float*>(memory::scratch(memory::Slot::shared, (pieces * dim + 1) * sizeof(float)));
+  pool::parallel_for(pieces, [&](int64_t piece) {
+    float* own = partial + piece * dim;
+    for (int64_t i = 0; i < dim; i++) own[i] = 0.0f;
+    for (int64_t r = piece * step; r < min64(shape.rows, (piece + 1) * step); r++)
+      for (int64_t g = 0; g < shape.groups; g++) {
+        const int64_t at = r * shape.columns + shape.first + g * dim;
+        const float s = rstd[r * shape.groups + g], average = mean_of_products(dy + at, x + at, weight, dim) * s;
+        for (int64_t i = 0; i < dim; i++) {
+          const float d = dy[at + i], n = x[at + i] * s;
+          own[i] += d * n;
+          dx[at + i] = s * (d * weight[i] - n * average);
+        }
+      }
+  });
+  for (int64_t piece = 0; piece < pieces; piece++)
+    for (int64_t i = 0; i < dim; i++) dweight[i] += partial[piece * dim + i];
+}
+
 }  // namespace
 
-void fill_norm(KernelTable& table) { table.norm = {layer_forward, layer_backward, rms_forward, rms_backward}; }
+void fill_norm(KernelTable& table) {
+  table.norm = {layer_forward, layer_backward, rms_forward, rms_backward, column_forward, column_backward};
+}
 
 }  // namespace ISA_NS

@@ -27,24 +27,42 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, temp
 }
 
 /** As {@link writeFileAtomic}, for content that is produced part by part. */
-export function writeFilePartsAtomic(
-  path: string,
-  parts: Iterable<Uint8Array>,
-  temporary = `${path}.tmp-${process.pid}`,
-): void {
+export function writeFilePartsAtomic(path: string, parts: Iterable<Uint8Array>, temporary?: string): void {
+  writeFilesAtomic([{ path, parts, temporary }]);
+}
+
+/** A file to write: where, and what, made part by part. */
+export interface FileParts {
+  readonly path: string;
+  readonly parts: Iterable<Uint8Array>;
+  /** where it is written first, in the same folder */
+  readonly temporary?: string;
+}
+
+/**
+ * As {@link writeFilePartsAtomic} for files that belong together: all are written under temporary names before any is renamed. The
+ * first goes last, an old one of its name first: who opens the set by it finds the old set, the new one or none.
+ */
+export function writeFilesAtomic(files: readonly FileParts[]): void {
+  const temporaries: string[] = [];
+  let current = files[0]?.path;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    for (const { path, parts, temporary = `${path}.tmp-${process.pid}` } of files) {
+      current = path;
+      mkdirSync(dirname(path), { recursive: true });
+      temporaries.push(temporary);
+      writeSynced(temporary, parts);
+    }
+    if (files.length > 1) rmSync(files[0]!.path, { force: true });
+    for (const i of [...files.keys()].reverse()) {
+      current = files[i]!.path;
+      renameSync(temporaries[i]!, current);
+    }
   } catch (error) {
-    throw fileError(error, path);
+    for (const temporary of temporaries) rmSync(temporary, { force: true });
+    throw fileError(error, current);
   }
-  try {
-    writeSynced(temporary, parts);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw fileError(error, path);
-  }
-  syncFolder(dirname(path));
+  for (const folder of new Set(files.map(({ path }) => dirname(path)))) syncFolder(folder);
 }
 
 function writeSynced(path: string, parts: Iterable<Uint8Array>): void {

@@ -25,6 +25,38 @@ export function fromFloat16Bits(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
+/** The half patterns nearest to float32 values, as {@link toFloat16Bits} but by whole numbers only; a NaN keeps its sign. */
+export function float32ToFloat16(values: Float32Array): Uint16Array {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const sum = new Float32Array(1);
+  const sumBits = new Uint32Array(sum.buffer);
+  const bits = new Uint16Array(values.length);
+  for (let i = 0; i < words.length; i++) {
+    const size = words[i]! & 0x7fffffff;
+    let half: number;
+    if (size >= 0x47800000) half = size > 0x7f800000 ? 0x7e00 : 0x7c00;
+    else if (size < 0x38800000) {
+      // Below 2^-14 a half counts in units of 2^-24, as does a float32 from 0.5 to 1.
+      sum[0] = Math.abs(values[i]!) + 0.5;
+      half = sumBits[0]! - 0x3f000000;
+    } else half = (size + 0xfff + ((size >> 13) & 1) - 0x38000000) >> 13;
+    bits[i] = half | ((words[i]! >>> 16) & 0x8000);
+  }
+  return bits;
+}
+
+/** Values of half patterns, exactly. */
+export function float16ToFloat32(bits: Uint16Array): Float32Array {
+  const words = new Uint32Array(bits.length);
+  const values = new Float32Array(words.buffer);
+  for (let i = 0; i < bits.length; i++) {
+    const [size, sign] = [bits[i]! & 0x7fff, (bits[i]! & 0x8000) << 16];
+    if (size >= 0x400) words[i] = sign | ((size << 13) + (size < 0x7c00 ? 0x38000000 : 0x70000000));
+    else values[i] = (sign ? -size : size) * 2 ** -24;
+  }
+  return values;
+}
+
 /** Values of bfloat16 patterns, exactly. */
 export function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
   const words = new Uint32Array(bits.length);

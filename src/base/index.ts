@@ -4,8 +4,22 @@ export { DIGEST_NAMES } from './digest-names.ts';
 export { type ErrorData, errorFromData, errorToData } from './error-data.ts';
 export { assert, DabarexError, ERROR_CODES, type ErrorCode, type ErrorFields } from './errors.ts';
 export { fileError } from './file-errors.ts';
-export { readJsonFile, syncFolder, writeFileAtomic, writeFilePartsAtomic } from './files.ts';
-export { bfloat16ToFloat32, float32ToBfloat16, fromFloat16Bits, toFloat16Bits } from './half.ts';
+export {
+  type FileParts,
+  readJsonFile,
+  syncFolder,
+  writeFileAtomic,
+  writeFilePartsAtomic,
+  writeFilesAtomic,
+} from './files.ts';
+export {
+  bfloat16ToFloat32,
+  float16ToFloat32,
+  float32ToBfloat16,
+  float32ToFloat16,
+  fromFloat16Bits,
+  toFloat16Bits,
+} from './half.ts';
 export {
   describeOwner,
   isAlive,

@@ -1,4 +1,4 @@
-export { checkTensors } from './compare.ts';
+export { checkTensors, shapesOf, type TensorShapes } from './compare.ts';
 export {
   type Checkpoint,
   findCheckpoint,
@@ -8,6 +8,22 @@ export {
   pruneCheckpoints,
   saveCheckpoint,
 } from './folders.ts';
+export * from './gguf/index.ts';
+export {
+  type HfFolder,
+  type HfFolderToWrite,
+  type HfWriteOptions,
+  openHfFolder,
+  writeHfFolder,
+} from './hf-folder.ts';
+export {
+  type Llama2cConfig,
+  type Llama2cFile,
+  type Llama2cToken,
+  openLlama2c,
+  readLlama2cTokenizer,
+} from './llama2c.ts';
+export { quantizeParts } from './quantize.ts';
 export {
   type ArrayDtype,
   readSafetensors,

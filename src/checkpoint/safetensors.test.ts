@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { checkTensors } from './compare.ts';
+import { checkTensors, shapesOf } from './compare.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
 
 let dir: string;
@@ -64,6 +64,32 @@ describe('safetensors', () => {
     file.close();
   });
 
+  it('reads values and bytes from the midst, and writes tensors in parts', () => {
+    const values = Float32Array.from({ length: 12 }, (_, i) => i - 6);
+    const parts = function* () {
+      yield values.subarray(0, 5);
+      yield values.subarray(5);
+    };
+    writeSafetensors(path, [
+      { name: 'f32', dtype: 'F32', shape: [3, 4], data: parts },
+      { name: 'bf16', dtype: 'BF16', shape: [12], data: parts },
+      { name: 'f16', dtype: 'F16', shape: [2, 6], data: parts },
+      { name: 'i64', dtype: 'I64', shape: [3], data: BigInt64Array.of(1n, -2n, 3n) },
+    ]);
+    const file = readSafetensors(path);
+    for (const name of ['f32', 'bf16', 'f16']) {
+      expect(file.readRange(name, 4, 9), name).toEqual(values.subarray(4, 9));
+      expect(file.readRange(name, 12, 12), name).toEqual(new Float32Array());
+    }
+    expect([...file.readRange('i64', 1, 3)]).toEqual([-2, 3]);
+    expect(file.readBytes('bf16', 4, 6)).toEqual(Uint8Array.of(0, 0xc0, 0x80, 0xbf));
+    expect(file.readBytes('f32').length).toBe(48);
+    expect(() => file.readRange('f32', 9, 13)).toThrow(RangeError);
+    file.close();
+    const short = { name: 'a', dtype: 'F32', shape: [12], data: () => [values.subarray(0, 5)] } as const;
+    expect(() => writeSafetensors(path, [short])).toThrow(/fills/);
+  });
+
   const raw = (header: string | object, data = new Uint8Array(), length?: bigint) => {
     const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
     const size = Buffer.alloc(8);
@@ -115,8 +141,8 @@ describe('safetensors', () => {
     raw({ a: tensor(0, 2), c: tensor(2, 4) }, four);
     const file = readSafetensors(path);
     const shapes = (entries: [string, number[]][]) => new Map(entries);
-    checkTensors(file, shapes([['a', [2]], ['c', [2]]])); // biome-ignore format: one line
-    const compare = () => checkTensors(file, shapes([['a', [1, 2]], ['b', [2]]])); // biome-ignore format: one line
+    checkTensors(file.path, shapesOf(file.tensors), shapes([['a', [2]], ['c', [2]]])); // biome-ignore format: one line
+    const compare = () => checkTensors(file.path, shapesOf(file.tensors), shapes([['a', [1, 2]], ['b', [2]]])); // biome-ignore format: one line
     expect(compare).toThrow(code('checkpoint_mismatch'));
     expect(compare).toThrow(/a is \[2\], the model wants \[1,2\]; b is missing; c is not in the model/);
   });

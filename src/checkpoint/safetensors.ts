@@ -1,25 +1,25 @@
 /** Safetensors files: read tensor by tensor without loading the file, written part by part and renamed into place. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import {
   assert,
-  bfloat16ToFloat32,
   DabarexError,
   float32ToBfloat16,
-  fromFloat16Bits,
-  toFloat16Bits,
+  float32ToFloat16,
   writeFilePartsAtomic,
 } from '../base/index.ts';
-import { Checksum } from '../tensor/index.ts';
+import { type BlockKernels, Checksum, createKernels } from '../tensor/index.ts';
+import { ByteFile } from './byte-file.ts';
 import {
   dtypeBits,
   invalid,
   MAX_HEADER_BYTES,
   parseHeader,
-  type SafetensorsDtype,
   type TensorInfo,
   tensorBytes,
 } from './safetensors-header.ts';
 import { PART_BYTES } from './verify.ts';
+
+/** Values read at a time where they are made of other types. */
+const READ_AT_ONCE = 1 << 20;
 
 const ARRAYS = {
   BOOL: Uint8Array,
@@ -60,62 +60,128 @@ export interface SafetensorsFile {
   read(name: string): Float32Array;
   /** The values as they are stored. @throws checkpoint_mismatch without such a tensor or with a dtype without typed array */
   readData(name: string): TensorData;
+  /** Values `start` to `end` (exclusive) of the tensor laid out in a row, as {@link read} gives them. @throws as read */
+  readRange(name: string, start: number, end: number): Float32Array<ArrayBuffer>;
+  /** The bytes as they are stored, of all values or some. @throws checkpoint_mismatch without such a tensor, or where a value is no whole bytes */
+  readBytes(name: string, start?: number, end?: number): Uint8Array<ArrayBuffer>;
   close(): void;
 }
 
-/** @throws file_missing, safetensors_invalid */
-export function readSafetensors(path: string): SafetensorsFile {
-  let handle: number;
+/**
+ * @param kernels turn 16-bit floats into values; default: the best of this machine
+ * @throws file_missing, safetensors_invalid
+ */
+export function readSafetensors(path: string, kernels: BlockKernels = createKernels()): SafetensorsFile {
+  const file = new ByteFile(path, invalid);
   try {
-    handle = openSync(path, 'r');
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw new DabarexError(
-      'file_missing',
-      `${path} cannot be opened (${code}). Check the path.`,
-      { path },
-      { cause },
-    );
-  }
-  try {
-    const fileBytes = fstatSync(handle).size;
-    if (fileBytes < 8) throw invalid(path, `it has only ${fileBytes} bytes`);
-    const headerBytes = Buffer.from(readFully(handle, 0, 8, path)).readBigUInt64LE();
-    if (headerBytes > MAX_HEADER_BYTES || Number(headerBytes) + 8 > fileBytes) {
-      throw invalid(path, `its header is said to have ${headerBytes} bytes in a file of ${fileBytes}`);
+    const { sizeBytes } = file;
+    if (sizeBytes < 8) throw invalid(path, `it has only ${sizeBytes} bytes`);
+    const headerBytes = Buffer.from(file.read(0, 8)).readBigUInt64LE();
+    if (headerBytes > MAX_HEADER_BYTES || Number(headerBytes) + 8 > sizeBytes) {
+      throw invalid(path, `its header is said to have ${headerBytes} bytes in a file of ${sizeBytes}`);
     }
     const dataStart = 8 + Number(headerBytes);
-    const header = parseHeader(readFully(handle, 8, Number(headerBytes), path), dataStart, fileBytes, path);
-    return openFile(path, handle, header);
+    const header = parseHeader(file.read(8, Number(headerBytes)), dataStart, sizeBytes, path);
+    return new OpenSafetensors(file, header, kernels);
   } catch (error) {
-    closeSync(handle);
+    file.close();
     throw error;
   }
 }
 
-function openFile(
-  path: string,
-  handle: number,
-  { metadata, tensors }: { metadata: Record<string, string>; tensors: Map<string, TensorInfo> },
-): SafetensorsFile {
-  const readData = (name: string): TensorData => {
-    const info = tensors.get(name);
-    if (!info) throw mismatch(path, `has no tensor "${name}"`);
-    if (!Object.hasOwn(ARRAYS, info.dtype)) throw mismatch(path, `holds "${name}" as ${info.dtype}`);
-    const bytes = readFully(handle, info.byteOffset, info.sizeBytes, path);
-    return new ARRAYS[info.dtype as ArrayDtype](bytes.buffer);
-  };
-  const read = (name: string): Float32Array => toFloat32(readData(name), tensors.get(name)!.dtype);
-  return { path, metadata, tensors, read, readData, close: () => closeSync(handle) };
+class OpenSafetensors implements SafetensorsFile {
+  readonly path: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  private readonly file: ByteFile;
+  private readonly kernels: BlockKernels;
+
+  constructor(
+    file: ByteFile,
+    { metadata, tensors }: { metadata: Record<string, string>; tensors: Map<string, TensorInfo> },
+    kernels: BlockKernels,
+  ) {
+    this.path = file.path;
+    this.metadata = metadata;
+    this.tensors = tensors;
+    this.file = file;
+    this.kernels = kernels;
+  }
+
+  read(name: string): Float32Array<ArrayBuffer> {
+    return this.readRange(name, 0, lengthOf(this.find(name)));
+  }
+
+  readData(name: string): TensorData {
+    const Type = ARRAYS[this.arrayDtype(name)];
+    return new Type(this.readBytes(name).buffer);
+  }
+
+  readRange(name: string, start: number, end: number): Float32Array<ArrayBuffer> {
+    const dtype = this.arrayDtype(name);
+    const { byteOffset } = this.placeOf(name, start, end);
+    const values = new Float32Array(end - start);
+    const width = ARRAYS[dtype].BYTES_PER_ELEMENT;
+    const part = new Uint8Array(Math.min(values.length, READ_AT_ONCE) * width);
+    for (let first = 0; first < values.length; first += READ_AT_ONCE) {
+      const target = values.subarray(first, first + READ_AT_ONCE);
+      const stored = part.subarray(0, target.length * width);
+      this.file.readInto(stored, byteOffset + first * width);
+      if (dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') {
+        this.kernels.dequantizeBlocks(target, stored, dtype);
+      } else
+        target.set(
+          Array.from(new ARRAYS[dtype](stored.slice().buffer) as ArrayLike<number | bigint>, Number),
+        );
+    }
+    return values;
+  }
+
+  readBytes(name: string, start?: number, end?: number): Uint8Array<ArrayBuffer> {
+    const { byteOffset, sizeBytes } = this.placeOf(name, start ?? 0, end ?? lengthOf(this.find(name)));
+    return this.file.read(byteOffset, sizeBytes);
+  }
+
+  close(): void {
+    this.file.close();
+  }
+
+  private find(name: string): TensorInfo {
+    const info = this.tensors.get(name);
+    if (!info) throw mismatch(this.path, `has no tensor "${name}"`);
+    return info;
+  }
+
+  private arrayDtype(name: string): ArrayDtype {
+    const { dtype } = this.find(name);
+    if (!Object.hasOwn(ARRAYS, dtype)) throw mismatch(this.path, `holds "${name}" as ${dtype}`);
+    return dtype as ArrayDtype;
+  }
+
+  private placeOf(name: string, start: number, end: number): { byteOffset: number; sizeBytes: number } {
+    const { dtype, shape, byteOffset, sizeBytes } = this.find(name);
+    const length = lengthOf({ shape });
+    if (start === 0 && end === length) return { byteOffset, sizeBytes };
+    if (!(Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= length)) {
+      throw new RangeError(`values ${start} to ${end} of "${name}", which has ${length}`);
+    }
+    const bits = dtypeBits(dtype);
+    if (bits % 8 !== 0) throw mismatch(this.path, `holds "${name}" as ${dtype}`);
+    return { byteOffset: byteOffset + (start * bits) / 8, sizeBytes: ((end - start) * bits) / 8 };
+  }
 }
 
-/** What to write. `data` may be a function, called when its turn comes, so that only one tensor need be in memory. */
+function lengthOf({ shape }: Pick<TensorInfo, 'shape'>): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** What to write. `data` may be a function, called when its turn comes, so that only one tensor, or a part of it, need be in memory. */
 export interface TensorToWrite {
   readonly name: string;
   readonly dtype: ArrayDtype;
   readonly shape: readonly number[];
-  /** row-major; a Float32Array for F16 and BF16 is rounded to nearest even */
-  readonly data: TensorData | (() => TensorData);
+  /** row-major, whole or in parts; a Float32Array for F16 and BF16 is rounded to nearest even */
+  readonly data: TensorData | (() => TensorData | Iterable<TensorData>);
 }
 
 /**
@@ -164,35 +230,23 @@ function* summed(parts: Iterable<Uint8Array>, checksum: Checksum): Generator<Uin
 function* parts(header: Uint8Array, tensors: readonly TensorToWrite[]): Generator<Uint8Array> {
   yield header;
   for (const { name, dtype, shape, data } of tensors) {
-    const stored = toStored(typeof data === 'function' ? data() : data, dtype);
-    assert(stored instanceof ARRAYS[dtype], `data of "${name}" is ${dtype}`);
-    assert(stored.byteLength === tensorBytes(dtype, shape), `data of "${name}" fills [${shape}]`);
-    yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+    const given = typeof data === 'function' ? data() : data;
+    let left = tensorBytes(dtype, shape);
+    for (const part of ArrayBuffer.isView(given) ? [given] : given) {
+      const stored = toStored(part, dtype);
+      assert(stored instanceof ARRAYS[dtype], `data of "${name}" is ${dtype}`);
+      left -= stored.byteLength;
+      assert(left >= 0, `data of "${name}" fits [${shape}]`);
+      yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+    }
+    assert(left === 0, `data of "${name}" fills [${shape}]`);
   }
 }
 
 function toStored(data: TensorData, dtype: ArrayDtype): TensorData {
   if (!(data instanceof Float32Array)) return data;
   if (dtype === 'BF16') return float32ToBfloat16(data);
-  return dtype === 'F16' ? Uint16Array.from(data, toFloat16Bits) : data;
-}
-
-function toFloat32(data: TensorData, dtype: SafetensorsDtype): Float32Array {
-  if (data instanceof Float32Array) return data;
-  if (dtype === 'BF16') return bfloat16ToFloat32(data as Uint16Array);
-  if (dtype === 'F16') return Float32Array.from(data as Uint16Array, fromFloat16Bits);
-  return Float32Array.from(data as Uint8Array, Number);
-}
-
-function readFully(handle: number, start: number, length: number, path: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let filled = 0;
-  while (filled < length) {
-    const count = readSync(handle, bytes, filled, Math.min(length - filled, 1 << 30), start + filled);
-    if (count === 0) throw invalid(path, `it ends at byte ${start + filled} while it is read`);
-    filled += count;
-  }
-  return bytes;
+  return dtype === 'F16' ? float32ToFloat16(data) : data;
 }
 
 function mismatch(path: string, problem: string): DabarexError {

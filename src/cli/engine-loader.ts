@@ -1,6 +1,6 @@
 /** What the engine's thread loads: a model folder. Imported there by its address, see {@link startEngine}. */
 import { codecOf, type InferenceModel, type TextCodec } from '../infer/index.ts';
-import { Generator, type LoadModelOptions, loadModelFolder } from '../model/index.ts';
+import { Generator, type LoadModelOptions, loadModel } from '../model/index.ts';
 
 export interface LoaderOptions extends LoadModelOptions {
   readonly dir: string;
@@ -11,7 +11,7 @@ export async function load({
   dir,
   ...options
 }: LoaderOptions): Promise<{ model: InferenceModel; codec: TextCodec }> {
-  const { model, tokenizer } = loadModelFolder(dir, options);
+  const { model, tokenizer } = loadModel(dir, options);
   return {
     model: new Generator(model),
     codec: codecOf(tokenizer, { chatTemplate: 'none' }),

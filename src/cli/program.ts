@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { DabarexError, fileError } from '../base/index.ts';
 import { chatCommand } from './commands/chat.ts';
+import { convertModelCommand } from './commands/convert.ts';
 import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -36,6 +37,7 @@ const COMMANDS: readonly CommandMaker[] = [
   generateCommand,
   chatCommand,
   serveCommand,
+  convertModelCommand,
   modelCommand,
   profileCommand,
   doctorCommand,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../base/index.ts';
-import { completeModelConfig, countParameters, modelConfigSchema } from './config.ts';
+import { completeModelConfig, modelConfigSchema } from './config.ts';
+import { countParameters } from './size.ts';
 
 const dbrx = {
   vocabSize: 100_352,
@@ -17,7 +18,7 @@ describe('model config', () => {
   it.each([
     ['numLayers', { numLayers: 100_000_000 }, /numLayers.*at most 10000/],
     ['dModel', { dModel: 1e15 }, /dModel.*at most 2147483647/],
-    ['dModel', { dModel: 48 * 2 ** 20 }, /more than 281474976710656 parameters/],
+    ['dModel', { dModel: 48 * 2 ** 20, headDim: 128 }, /more than 281474976710656 parameters/],
   ])('refuses a %s that no machine could count', (_, change, message) => {
     const parse = () => parseConfig(modelConfigSchema, { ...dbrx, ...change }, 'test');
     expect(parse).toThrow(

@@ -1,25 +1,17 @@
 /**
- * The shape of a model, as a recipe writes it, and what follows from the shape alone: parameters, FLOPs, memory.
- * Nothing here allocates weights, so the published 132 B model is described as fast as a toy.
+ * The shape of a model, as a recipe writes it. What a family leaves no choice in (families/traits.ts) is not written down;
+ * what it has a usual value for may be left out.
  */
 import { z } from 'zod';
 import { DabarexError } from '../base/index.ts';
+import type { Activation } from '../tensor/index.ts';
+import { FAMILIES, type Traits, traitsOf } from './families/traits.ts';
+import { countParameters } from './size.ts';
 
 /** no model is near it; beyond it sizes in bytes are no whole numbers any more */
 const MAX_DIM = 2 ** 31 - 1;
 const MAX_LAYERS = 10_000;
 const MAX_PARAMETERS = 2 ** 48;
-
-/** What parameters are counted by. */
-interface ModelShape {
-  readonly vocabSize: number;
-  readonly dModel: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  readonly kvHeads: number;
-  readonly tieEmbeddings: boolean;
-  readonly ffn: { readonly hidden: number; readonly numExperts: number; readonly topK: number };
-}
 
 const positive = z.number().int().positive().max(MAX_DIM);
 
@@ -32,63 +24,132 @@ export const ffnConfigSchema = z.strictObject({
   topK: positive.default(1),
   /** weight of the load-balancing loss; its value for a uniform load */
   lossWeight: z.number().nonnegative().default(0.05),
-  /** divide the chosen experts' weights by their sum */
-  normalizeWeights: z.boolean().default(true),
-  activation: z.enum(['silu', 'gelu']).default('silu'),
+  /** divide the chosen experts' weights by their sum; absent: as the family does */
+  normalizeWeights: z.boolean().optional(),
+  /** absent: the family's */
+  activation: z.enum(['silu', 'gelu', 'gelu-tanh']).optional(),
+  /** hidden dim of the expert that every token takes; for families that have one */
+  sharedHidden: positive.optional(),
 });
 
-export const modelConfigSchema = z
-  .strictObject({
-    family: z.literal('dbrx').default('dbrx'),
-    /** absent: the tokenizer's */
-    vocabSize: positive.optional(),
-    dModel: positive,
-    numLayers: positive.max(MAX_LAYERS),
-    numHeads: positive,
-    kvHeads: positive.optional(),
-    maxSeqLen: positive,
-    ropeTheta: z.number().positive().default(10_000),
-    /** q, k and v are clamped to [-clipQkv, clipQkv]; null: not */
-    clipQkv: z.number().positive().nullable().default(8),
-    ffn: ffnConfigSchema,
-    /** the input embedding is the output projection too; DBRX itself, and so Hugging Face's class of it, has two */
-    tieEmbeddings: z.boolean().default(false),
-    /** standard deviation of initial weights; absent: 1 / sqrt(inputs) of every matrix */
-    initStd: z.number().positive().optional(),
-  })
-  .refine((config) => config.dModel % config.numHeads === 0, {
-    message: 'dModel must be a multiple of numHeads',
-    path: ['numHeads'],
-  })
-  .refine((config) => config.numHeads % (config.kvHeads ?? config.numHeads) === 0, {
-    message: 'numHeads must be a multiple of kvHeads',
-    path: ['kvHeads'],
-  })
-  .refine((config) => (config.dModel / config.numHeads) % 8 === 0, {
-    message: 'dModel / numHeads (the head dim) must be a multiple of 8',
-    path: ['numHeads'],
-  })
-  .refine((config) => config.ffn.topK <= config.ffn.numExperts, {
-    message: 'topK must not exceed numExperts',
-    path: ['ffn', 'topK'],
-  })
-  .refine(
-    ({ vocabSize = 1, kvHeads, ...config }) =>
-      isCountable({ ...config, vocabSize, kvHeads: kvHeads ?? config.numHeads }),
-    {
-      message: `the model would have more than ${MAX_PARAMETERS} parameters; make its dimensions smaller`,
-      path: ['dModel'],
-    },
-  );
+const ropeScalingSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('linear'), factor: z.number().positive() }),
+  z.strictObject({
+    type: z.literal('llama3'),
+    factor: z.number().positive(),
+    lowFreqFactor: z.number().positive(),
+    highFreqFactor: z.number().positive(),
+    originalMaxSeqLen: positive,
+  }),
+  z.strictObject({
+    type: z.literal('yarn'),
+    factor: z.number().positive(),
+    originalMaxSeqLen: positive,
+    betaFast: z.number().positive().default(32),
+    betaSlow: z.number().positive().default(1),
+    attentionFactor: z.number().positive().optional(),
+  }),
+]);
 
-/** As a recipe writes it: vocabulary and key/value heads may be left out. */
-export type ModelConfigInput = z.infer<typeof modelConfigSchema>;
+const shapeSchema = z.strictObject({
+  family: z.enum(FAMILIES).default('dbrx'),
+  /** absent: the tokenizer's */
+  vocabSize: positive.optional(),
+  dModel: positive,
+  numLayers: positive.max(MAX_LAYERS),
+  numHeads: positive,
+  kvHeads: positive.optional(),
+  /** absent: dModel / numHeads */
+  headDim: positive.optional(),
+  maxSeqLen: positive,
+  ropeTheta: z.number().positive().default(10_000),
+  /** how positions were stretched after training */
+  ropeScaling: ropeScalingSchema.nullable().default(null),
+  /** absent: the family's */
+  normEpsilon: z.number().positive().optional(),
+  /** q, k and v are clamped to [-clipQkv, clipQkv]; null: not; absent: the family's */
+  clipQkv: z.number().positive().nullable().optional(),
+  /** a token attends so many, itself included; null: all before it */
+  slidingWindow: positive.nullable().default(null),
+  /** biases of the query, key and value projections; absent: the family's */
+  qkvBias: z.boolean().optional(),
+  ffn: ffnConfigSchema,
+  /** the input embedding is the output projection too; DBRX itself, and so Hugging Face's class of it, has two */
+  tieEmbeddings: z.boolean().optional(),
+  /** scores of attention stay within ± this; null: not; absent: the family's */
+  scoreCap: z.number().positive().nullable().optional(),
+  /** what embeddings and logits are multiplied by; absent: the family's */
+  embeddingScale: z.number().positive().optional(),
+  logitScale: z.number().positive().optional(),
+  /** standard deviation of initial weights; absent: 1 / sqrt(inputs) of every matrix */
+  initStd: z.number().positive().optional(),
+});
+
+type Shape = z.infer<typeof shapeSchema>;
+
+export const modelConfigSchema = shapeSchema.superRefine((config, context) => {
+  const refuse = (message: string, ...path: (string | number)[]) =>
+    context.addIssue({ code: 'custom', message, path });
+  const headDim = headDimOf(config);
+  if (config.headDim === undefined && config.dModel % config.numHeads !== 0) {
+    refuse('dModel must be a multiple of numHeads', 'numHeads');
+  } else if (headDim % 8 !== 0 || headDim > 256) {
+    refuse('the head dim (dModel / numHeads, or headDim) must be a multiple of 8, at most 256', 'numHeads');
+  }
+  if (config.numHeads % (config.kvHeads ?? config.numHeads) !== 0) {
+    refuse('numHeads must be a multiple of kvHeads', 'kvHeads');
+  }
+  if (config.ffn.topK > config.ffn.numExperts) refuse('topK must not exceed numExperts', 'ffn', 'topK');
+  for (const [message, ...path] of unfitting(config, traitsOf(config.family))) refuse(message, ...path);
+  if (context.issues.length === 0 && countParameters(completed(config, 1)).total > MAX_PARAMETERS) {
+    refuse(
+      `the model would have more than ${MAX_PARAMETERS} parameters; make its dimensions smaller`,
+      'dModel',
+    );
+  }
+});
+
+/** As a recipe writes it: what follows from the rest may be left out. */
+export type ModelConfigInput = Shape;
 
 /** Complete. */
-export type ModelConfig = ModelConfigInput & { readonly vocabSize: number; readonly kvHeads: number };
+export interface ModelConfig
+  extends Omit<
+    Required<Shape>,
+    'ffn' | 'initStd' // what may be absent still
+  > {
+  readonly ffn: {
+    readonly hidden: number;
+    readonly numExperts: number;
+    readonly topK: number;
+    readonly lossWeight: number;
+    readonly normalizeWeights: boolean;
+    readonly activation: Activation;
+    /** 0: no such expert */
+    readonly sharedHidden: number;
+  };
+  readonly initStd?: number;
+}
+
+/** What the family has no place for. */
+function* unfitting(config: Shape, traits: Traits): Generator<[message: string, ...path: string[]]> {
+  const { family, ffn } = config;
+  const isDense = ffn.numExperts === 1;
+  if (traits.experts === 'none' && !isDense) yield [`${family} has no experts`, 'ffn', 'numExperts'];
+  if (traits.experts === 'some' && isDense) yield [`${family} has experts`, 'ffn', 'numExperts'];
+  if (!traits.hasSharedExpert && ffn.sharedHidden !== undefined) {
+    yield [`${family} has no expert that every token takes`, 'ffn', 'sharedHidden'];
+  }
+  if (traits.positions !== 'rope' && config.ropeScaling) {
+    yield [`${family} does not rotate by position`, 'ropeScaling'];
+  }
+  if (config.scoreCap && traits.positions === 'alibi') {
+    yield [`${family} lowers scores by distance, which cannot be capped too`, 'scoreCap'];
+  }
+}
 
 /**
- * Completes a recipe's model by its tokenizer.
+ * Completes a recipe's model by its family and its tokenizer.
  * @throws config_invalid when the recipe's vocabulary is smaller than the tokenizer's
  */
 export function completeModelConfig(input: ModelConfigInput, tokenizerVocabSize?: number): ModelConfig {
@@ -101,71 +162,38 @@ export function completeModelConfig(input: ModelConfigInput, tokenizerVocabSize?
       { vocabSize, tokenizerVocabSize },
     );
   }
-  return Object.freeze({ ...input, vocabSize, kvHeads: input.kvHeads ?? input.numHeads });
+  return Object.freeze(completed(input, vocabSize));
 }
 
-function isCountable(shape: ModelShape): boolean {
-  return countParameters(shape).total <= MAX_PARAMETERS;
-}
-
-export function headDimOf(config: Pick<ModelShape, 'dModel' | 'numHeads'>): number {
-  return config.dModel / config.numHeads;
-}
-
-export interface ParameterCount {
-  readonly total: number;
-  /** used for one token: of the experts only topK */
-  readonly active: number;
-  /** active without the input embedding, whose look-up costs no product; tied, it counts as the output projection */
-  readonly activeInProducts: number;
-}
-
-/** Counts parameters of the DBRX layout: fused QKV, GLU experts, norms without bias, embeddings tied or not. */
-export function countParameters(config: ModelShape): ParameterCount {
-  const { dModel, numLayers, numHeads, kvHeads, vocabSize, ffn, tieEmbeddings } = config;
-  const headDim = headDimOf(config);
-  const attention = dModel * (numHeads + 2 * kvHeads) * headDim + numHeads * headDim * dModel;
-  const expert = 3 * dModel * ffn.hidden;
-  const shared = attention + 2 * dModel + ffn.numExperts * dModel;
-  const table = vocabSize * dModel;
-  const outer = (tieEmbeddings ? 1 : 2) * table + dModel;
-  const total = outer + numLayers * (shared + ffn.numExperts * expert);
-  const active = outer + numLayers * (shared + ffn.topK * expert);
-  return { total, active, activeInProducts: tieEmbeddings ? active : active - table };
-}
-
-export interface FlopsPerToken {
-  readonly forward: number;
-  /** forward and backward: three times the forward pass, nothing recomputed */
-  readonly training: number;
-}
-
-/**
- * FLOPs of one token in a sequence of `sequenceLength`: 2 per active parameter in products, plus the causal half of
- * attention's two products (sequenceLength / 2 keys on average).
- */
-export function flopsPerToken(config: ModelConfig, sequenceLength: number): FlopsPerToken {
-  const { activeInProducts } = countParameters(config);
-  const attention = config.numLayers * 2 * 2 * config.dModel * (sequenceLength / 2);
-  const forward = 2 * activeInProducts + attention;
-  return { forward, training: 3 * forward };
-}
-
-export interface MemoryEstimate {
-  readonly weightsBf16Bytes: number;
-  readonly weightsF32Bytes: number;
-  /** keys and values of one token, f32 */
-  readonly cacheBytesPerToken: number;
-  /** f32 master weights, gradients and both AdamW moments, plus packed copies of the matrices in bf16 */
-  readonly trainingStateBytes: number;
-}
-
-export function estimateMemory(config: ModelConfig): MemoryEstimate {
-  const { total } = countParameters(config);
+function completed(input: Shape, vocabSize: number): ModelConfig {
+  const traits = traitsOf(input.family);
+  const { ffn } = input;
   return {
-    weightsBf16Bytes: total * 2,
-    weightsF32Bytes: total * 4,
-    cacheBytesPerToken: config.numLayers * 2 * config.kvHeads * headDimOf(config) * 4,
-    trainingStateBytes: total * (4 * 4 + 2 * 2),
+    ...input,
+    vocabSize,
+    kvHeads: input.kvHeads ?? input.numHeads,
+    headDim: headDimOf(input),
+    normEpsilon: input.normEpsilon ?? traits.normEpsilon,
+    clipQkv: input.clipQkv === undefined ? traits.clipQkv : input.clipQkv,
+    qkvBias: input.qkvBias ?? traits.qkvBias,
+    tieEmbeddings: input.tieEmbeddings ?? traits.tieEmbeddings,
+    scoreCap: input.scoreCap === undefined ? traits.scoreCap : input.scoreCap,
+    embeddingScale: input.embeddingScale ?? traits.embeddingScale,
+    logitScale: input.logitScale ?? traits.logitScale,
+    ffn: {
+      ...ffn,
+      normalizeWeights: ffn.normalizeWeights ?? traits.normalizeWeights,
+      activation: ffn.activation ?? traits.activation,
+      sharedHidden: ffn.sharedHidden ?? (traits.hasSharedExpert ? ffn.hidden * ffn.topK : 0),
+    },
   };
+}
+
+function headDimOf(config: Pick<Shape, 'dModel' | 'numHeads' | 'headDim'>): number {
+  return config.headDim ?? config.dModel / config.numHeads;
+}
+
+/** A model's traits: what its family leaves no choice in. */
+export function traitsOfModel(config: Pick<ModelConfig, 'family'>): Traits {
+  return traitsOf(config.family);
 }

@@ -1,80 +1,36 @@
 /**
  * A model on disk as a folder: config.json, model.safetensors (Hugging Face's names, f32), tokenizer.json,
- * generation_config.json. What Hugging Face's DBRX classes read, and what every command and the server take.
+ * generation_config.json. What Hugging Face's classes of the family read, and what every command and the server take.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DabarexError, writeFileAtomic } from '../base/index.ts';
-import { checkTensors, readSafetensors, verifyChecksums, writeSafetensors } from '../checkpoint/index.ts';
-import {
-  createKernels,
-  type Precision,
-  packedFormatOf,
-  resolvePrecision,
-  type WeightKind,
-} from '../tensor/index.ts';
-import { loadTokenizer, saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
+import { writeFileAtomic } from '../base/index.ts';
+import { readSafetensors, writeSafetensors } from '../checkpoint/index.ts';
+import { fillParameter } from '../tensor/index.ts';
+import { saveTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import type { ModelConfig } from './config.ts';
-import {
-  fromHuggingFaceConfig,
-  huggingFaceTensors,
-  type NamedTensor,
-  toHuggingFaceConfig,
-} from './families/dbrx.ts';
-import { Transformer } from './transformer.ts';
+import { formatsOf, formatsOfModelType } from './families/index.ts';
+import { readConfigJson } from './open-model.ts';
+import { type Piece, piecesOf } from './pieces.ts';
+import { layoutOf, SafetensorsSource } from './tensor-sources.ts';
+import type { Transformer } from './transformer.ts';
+import { PieceReader, storedValues } from './weight-map.ts';
+import { joined } from './write-model.ts';
 
-const WEIGHTS = 'model.safetensors';
+/** The file of weights of a folder that is written here. */
+export const WEIGHTS = 'model.safetensors';
 
-export interface LoadModelOptions {
-  readonly threads: number;
-  readonly precision: Precision | 'auto';
-  /** default: as `precision` says. With it, activations stay in f32. */
-  readonly weights?: WeightKind;
-}
-
-export interface LoadedModel {
-  readonly model: Transformer;
-  readonly tokenizer: Tokenizer;
-}
-
-/**
- * Loads a model folder for inference. Of a checkpoint the weights' checksum is verified.
- * @throws file_missing, config_invalid, checkpoint_corrupt, safetensors_invalid, checkpoint_mismatch, tokenizer_invalid
- */
-export function loadModelFolder(dir: string, options: LoadModelOptions): LoadedModel {
-  const config = readModelConfig(dir);
-  const kernels = createKernels({ threads: options.threads });
-  const { weights } = options;
-  const precision = weights === undefined ? resolvePrecision(kernels, options.precision) : 'f32';
-  const format = weights === undefined ? precision : packedFormatOf(weights);
-  const model = new Transformer(config, kernels, { precision, format, trainable: false });
-  verifyChecksums(dir, [WEIGHTS]);
-  readWeights(model, join(dir, WEIGHTS));
-  return { model, tokenizer: loadTokenizer(join(dir, 'tokenizer.json')) };
-}
-
-/** The shape a folder's config.json describes. @throws file_missing, config_invalid */
+/** The shape a folder's config.json describes. @throws file_missing, config_invalid, model_family_unknown */
 export function readModelConfig(dir: string): ModelConfig {
+  const value = readConfigJson(dir);
   const path = join(dir, 'config.json');
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new DabarexError('file_missing', `${path} cannot be read. Check the path.`, { path }, { cause });
-  }
-  try {
-    return fromHuggingFaceConfig(JSON.parse(text), path);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new DabarexError('config_invalid', `${path} is not JSON (${error.message}). Restore the file.`, {
-      path,
-    });
-  }
+  const modelType = (value as { model_type?: unknown } | null)?.model_type;
+  return formatsOfModelType(modelType, path).huggingFace.readConfig(value, path);
 }
 
-/** Whether a folder holds a model of this shape. @throws file_missing, config_invalid */
+/** Whether a folder holds a model of this shape. @throws file_missing, config_invalid, model_family_unknown */
 export function hasShape(dir: string, config: ModelConfig): boolean {
-  const shapeOf = (each: ModelConfig) => JSON.stringify(toHuggingFaceConfig(each));
+  const shapeOf = (each: ModelConfig) => JSON.stringify(huggingFaceConfig(each));
   return shapeOf(readModelConfig(dir)) === shapeOf(config);
 }
 
@@ -82,24 +38,46 @@ export function hasShape(dir: string, config: ModelConfig): boolean {
 export function readWeights(model: Transformer, path: string): void {
   const file = readSafetensors(path);
   try {
-    const wanted = huggingFaceTensors(model.config, model.parameters);
-    checkTensors(file, new Map(wanted.map(({ name, shape }) => [name, shape])));
-    for (const { name, parts } of wanted) {
-      const values = file.read(name);
-      let offset = 0;
-      for (const part of parts) {
-        part.set(values.subarray(offset, offset + part.length));
-        offset += part.length;
-      }
-    }
+    const source = new SafetensorsSource(file);
+    const pieces = [...piecesOf(model.config)];
+    const { layouts } = formatsOf(model.config.family).huggingFace;
+    const reader = new PieceReader(source, layoutOf(source, layouts, model.config), pieces);
+    fillWeights(model, pieces, (piece) => reader.read(piece));
   } finally {
     file.close();
   }
-  for (const { tensor } of model.parameters) tensor.version++;
+}
+
+/** Fills the model's parameters piece by piece. */
+export function fillWeights(
+  model: Transformer,
+  pieces: Iterable<Piece>,
+  read: (piece: string) => Float32Array,
+): void {
+  const byParameter = new Map<string, Piece[]>();
+  for (const piece of pieces) {
+    byParameter.set(piece.parameter, [...(byParameter.get(piece.parameter) ?? []), piece]);
+  }
+  const { kernels } = model;
+  const largest = Math.max(
+    ...model.parameters.map(({ tensor }) => (tensor.data.length > 0 ? 0 : tensor.size)),
+  );
+  const packing = new Float32Array(kernels.allocate(4 * Math.max(1, largest)));
+  for (const parameter of model.parameters) {
+    const { tensor, name } = parameter;
+    const own = byParameter.get(name)!;
+    if (tensor.data.length > 0) {
+      for (const piece of own) tensor.data.set(read(piece.name), piece.offset);
+      tensor.version++;
+      continue;
+    }
+    for (const piece of own) packing.set(read(piece.name), piece.offset);
+    fillParameter(parameter, packing.subarray(0, tensor.size), kernels);
+  }
 }
 
 /**
- * Writes a model folder that {@link loadModelFolder} and Hugging Face's DBRX classes read; weights in f32.
+ * Writes a model folder that {@link loadModel} and Hugging Face's classes of the family read; weights in f32.
  * @returns the checksum of the weights, by the name of their file
  */
 export function saveModelFolder(
@@ -108,28 +86,30 @@ export function saveModelFolder(
   tokenizer: Tokenizer,
 ): Record<string, string> {
   mkdirSync(dir, { recursive: true });
-  const tensors = huggingFaceTensors(model.config, model.parameters).map((tensor) => ({
-    name: tensor.name,
-    dtype: 'F32' as const,
-    shape: tensor.shape,
-    data: () => joined(tensor),
-  }));
+  const { config } = model;
+  const pieces = new Map([...piecesOf(config)].map((piece) => [piece.name, piece]));
+  const parameters = new Map(model.parameters.map(({ name, tensor }) => [name, tensor.data as Float32Array]));
+  const read = (piece: string): Float32Array => {
+    const { parameter, offset, shape } = pieces.get(piece)!;
+    return parameters.get(parameter)!.subarray(offset, offset + shape.reduce((a, b) => a * b, 1));
+  };
+  const tensors = formatsOf(config.family)
+    .huggingFace.layouts[0](config)
+    .map((tensor) => ({
+      name: tensor.name,
+      dtype: 'F32' as const,
+      shape: tensor.shape,
+      data: () => joined(tensor, storedValues(tensor, pieces, read)),
+    }));
   const checksum = writeSafetensors(join(dir, WEIGHTS), tensors);
   saveTokenizer(join(dir, 'tokenizer.json'), tokenizer);
   writeJson(join(dir, 'generation_config.json'), { eos_token_id: [tokenizer.endOfTextId] });
-  writeJson(join(dir, 'config.json'), toHuggingFaceConfig(model.config));
+  writeJson(join(dir, 'config.json'), huggingFaceConfig(config));
   return { [WEIGHTS]: checksum };
 }
 
-function joined({ parts }: NamedTensor): Float32Array {
-  if (parts.length === 1 && parts[0] instanceof Float32Array) return parts[0];
-  const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    values.set(part, offset);
-    offset += part.length;
-  }
-  return values;
+function huggingFaceConfig(config: ModelConfig): Record<string, unknown> {
+  return formatsOf(config.family).huggingFace.writeConfig(config);
 }
 
 function writeJson(path: string, value: unknown): void {

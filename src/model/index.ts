@@ -1,27 +1,30 @@
 export { createKvCache, type KvCache } from './cache.ts';
 export {
   completeModelConfig,
-  countParameters,
-  estimateMemory,
-  type FlopsPerToken,
-  flopsPerToken,
-  headDimOf,
-  type MemoryEstimate,
   type ModelConfig,
   type ModelConfigInput,
   modelConfigSchema,
-  type ParameterCount,
 } from './config.ts';
+export { FAMILIES, type Family } from './families/traits.ts';
 export {
+  fillWeights,
   hasShape,
-  type LoadedModel,
-  type LoadModelOptions,
-  loadModelFolder,
   readModelConfig,
   readWeights,
   saveModelFolder,
 } from './folder.ts';
 export { Generator } from './generator.ts';
+export { type LoadedModel, type LoadModelOptions, loadModel } from './load-model.ts';
+export { huggingFaceFiles, tokenizerOf, vocabularyOf } from './model-tokenizer.ts';
+export { type ModelFormat, type OpenModel, openModel, type TensorDescription } from './open-model.ts';
+export {
+  countParameters,
+  estimateMemory,
+  type FlopsPerToken,
+  flopsPerToken,
+  type MemoryEstimate,
+  type ParameterCount,
+} from './size.ts';
 export {
   type ForwardOptions,
   type ForwardOutput,
@@ -29,3 +32,10 @@ export {
   Transformer,
   type TransformerOptions,
 } from './transformer.ts';
+export {
+  WEIGHT_TYPES,
+  type WeightType,
+  type WriteModelOptions,
+  writeGgufModel,
+  writeHuggingFace,
+} from './write-model.ts';

@@ -1,14 +1,19 @@
 /**
- * Grouped-query attention with one fused QKV product, clipping and rotary positions, as in DBRX.
+ * Grouped-query attention with one fused QKV product. Clipping and rotary positions as in DBRX; queries and keys normed as in Qwen 3
+ * (each head) or OLMoE (all heads together); scores lowered by distance (ALiBi, MPT) or capped (Grok-1); a sliding window (Mistral).
  * Legend: R rows, D model dim, H query heads, G key/value heads, P head dim.
  */
 import {
   attention,
+  columnNorms,
   type FloatArray,
+  type NormedColumns,
   type PackedFormat,
+  type Parameter,
   type ParameterStore,
   type Precision,
   type RopeTable,
+  type ScoreChange,
   type Tape,
   type Tensor,
 } from '../tensor/index.ts';
@@ -21,6 +26,15 @@ export interface AttentionConfig {
   readonly headDim: number;
   /** bound of q, k, v; 0 for none */
   readonly clip: number;
+  readonly qkvBias: boolean;
+  readonly outBias: boolean;
+  /** RMS norm of queries and keys before their rotation: none, of each head, or of all heads together */
+  readonly qkNorm: 'none' | 'head' | 'all';
+  readonly normEpsilon: number;
+  /** absent: nothing happens to scores */
+  readonly scores?: ScoreChange;
+  /** a row attends so many rows, itself included; 0: all before it. For packed rows `firstKey` already says so. */
+  readonly window: number;
   readonly std: number;
   /** initial standard deviation of the output projection */
   readonly outStd: number;
@@ -58,37 +72,40 @@ export class Attention {
   readonly qkv: Linear;
   readonly out: Linear;
   private readonly config: AttentionConfig;
+  private readonly normed: readonly NormedColumns[];
 
   constructor(store: ParameterStore, name: string, config: AttentionConfig) {
-    const { dModel, heads, kvHeads, headDim, std, outStd, format } = config;
+    const { dModel, heads, kvHeads, headDim, std, outStd, format, qkvBias, outBias } = config;
     const outputs = (heads + 2 * kvHeads) * headDim;
     this.config = config;
-    this.qkv = new Linear(store, `${name}.qkv`, { inputs: dModel, outputs, std, format });
+    this.qkv = new Linear(store, `${name}.qkv`, { inputs: dModel, outputs, std, format, bias: qkvBias });
     this.out = new Linear(store, `${name}.out`, {
       inputs: heads * headDim,
       outputs: dModel,
       std: outStd,
       format,
+      bias: outBias,
     });
+    this.normed = createNorms(store, name, config);
   }
 
   /** [R, D] -> [R, D] */
-  forward(tape: Tape, x: Tensor, rows: PackedRows, rope: RopeTable): Tensor {
-    const { heads, kvHeads, headDim, clip, precision } = this.config;
-    const qkv = tape.layer('qkv', () => this.qkv.forward(tape, x));
+  forward(tape: Tape, x: Tensor, rows: PackedRows, rope: RopeTable | null): Tensor {
+    const { heads, kvHeads, headDim, clip, precision, scores } = this.config;
+    const qkv = tape.layer('qkv', () => this.project(tape, x));
     const { positions, firstKey } = rows;
-    const options = { heads, kvHeads, headDim, clip, precision, rope, positions, firstKey };
+    const options = { heads, kvHeads, headDim, clip, precision, rope, scores, positions, firstKey };
     const mixed = tape.layer('heads', () => attention(tape, qkv, options));
     return tape.layer('out', () => this.out.forward(tape, mixed));
   }
 
   /** [R, D] -> [R, D]; writes the rows' keys and values into the cache first. Not differentiable. */
-  forwardCached(tape: Tape, x: Tensor, rows: CachedRows, rope: RopeTable, cache: LayerCache): Tensor {
-    const { heads, kvHeads, headDim, clip } = this.config;
+  forwardCached(tape: Tape, x: Tensor, rows: CachedRows, rope: RopeTable | null, cache: LayerCache): Tensor {
+    const { heads, kvHeads, headDim, clip, scores, window } = this.config;
     const { kernels } = tape;
-    const shape = { rows: rows.positions.length, heads, kvHeads, headDim };
-    const qkv = this.qkv.forward(tape, x);
-    kernels.ropeClipForward(qkv.data, null, rows.positions, rope.cos, rope.sin, shape, clip);
+    const shape = { rows: rows.positions.length, heads, kvHeads, headDim, scores };
+    const qkv = this.project(tape, x);
+    if (rope) kernels.ropeClipForward(qkv.data, null, rows.positions, rope.cos, rope.sin, shape, clip);
     const mixed = tape.output([shape.rows, heads * headDim]);
     kernels.attentionCached(
       mixed.data,
@@ -100,7 +117,26 @@ export class Attention {
       shape,
       rows.cacheLength,
       1 / Math.sqrt(headDim),
+      window,
     );
     return this.out.forward(tape, mixed);
   }
+
+  /** [R, C] */
+  private project(tape: Tape, x: Tensor): Tensor {
+    const qkv = this.qkv.forward(tape, x);
+    return this.normed.length > 0 ? columnNorms(tape, qkv, this.normed, this.config.normEpsilon) : qkv;
+  }
+}
+
+function createNorms(store: ParameterStore, name: string, config: AttentionConfig): NormedColumns[] {
+  const { qkNorm, heads, kvHeads, headDim } = config;
+  if (qkNorm === 'none') return [];
+  const scale = (of: string, count: number): Parameter =>
+    store.create(`${name}.${of}`, [(qkNorm === 'head' ? 1 : count) * headDim], { kind: 'ones' }, false);
+  const groups = (count: number) => (qkNorm === 'head' ? count : 1);
+  return [
+    { first: 0, groups: groups(heads), weight: scale('q_norm', heads).tensor },
+    { first: heads * headDim, groups: groups(kvHeads), weight: scale('k_norm', kvHeads).tensor },
+  ];
 }

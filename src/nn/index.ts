@@ -7,4 +7,5 @@ export {
 } from './attention.ts';
 export { Experts, type ExpertsConfig, type ExpertsOutput } from './experts.ts';
 export { Linear, type LinearOptions } from './linear.ts';
-export { Norm, type NormKind } from './norm.ts';
+export { Mlp, type MlpConfig } from './mlp.ts';
+export { Norm, type NormKind, type NormOptions } from './norm.ts';

@@ -1,8 +1,9 @@
-/** A matrix product with a trained weight [outputs, inputs], no bias. */
+/** A matrix product with a trained weight [outputs, inputs], and a bias [outputs] where the model has one. */
 import {
+  addBias,
   linear,
   type PackedFormat,
-  PackedWeight,
+  type PackedWeight,
   type Parameter,
   type ParameterStore,
   type Tape,
@@ -15,20 +16,23 @@ export interface LinearOptions {
   /** standard deviation of the initial weights */
   readonly std: number;
   readonly format: PackedFormat;
+  /** default: none */
+  readonly bias?: boolean;
 }
 
 export class Linear {
-  readonly weight: Parameter;
-  readonly packed: PackedWeight;
+  private readonly weight: PackedWeight;
+  private readonly bias: Parameter | undefined;
 
   constructor(store: ParameterStore, name: string, options: LinearOptions) {
-    const { inputs, outputs, std, format } = options;
-    this.weight = store.create(name, [outputs, inputs], { kind: 'normal', std }, true);
-    this.packed = new PackedWeight(this.weight.tensor, format);
+    const { inputs, outputs, std, format, bias = false } = options;
+    this.weight = store.createMatrix(name, [outputs, inputs], { std, format });
+    if (bias) this.bias = store.create(`${name}.bias`, [outputs], { kind: 'zeros' }, false);
   }
 
   /** [.., inputs] -> [.., outputs] */
   forward(tape: Tape, x: Tensor): Tensor {
-    return linear(tape, x, this.packed);
+    const y = linear(tape, x, this.weight);
+    return this.bias ? addBias(tape, y, this.bias.tensor) : y;
   }
 }

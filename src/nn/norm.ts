@@ -1,5 +1,6 @@
-/** Layer norm or RMS norm with a trained scale and no bias. */
+/** Layer norm or RMS norm with a trained scale, and a bias where the model has one. */
 import {
+  addBias,
   layerNorm,
   type Parameter,
   type ParameterStore,
@@ -10,13 +11,23 @@ import {
 
 export type NormKind = 'layernorm' | 'rmsnorm';
 
+export interface NormOptions {
+  readonly dim: number;
+  readonly kind: NormKind;
+  readonly epsilon: number;
+  /** default: none */
+  readonly bias?: boolean;
+}
+
 export class Norm {
   readonly weight: Parameter;
+  private readonly bias: Parameter | undefined;
   private readonly kind: NormKind;
   private readonly epsilon: number;
 
-  constructor(store: ParameterStore, name: string, dim: number, kind: NormKind, epsilon = 1e-5) {
+  constructor(store: ParameterStore, name: string, { dim, kind, epsilon, bias = false }: NormOptions) {
     this.weight = store.create(name, [dim], { kind: 'ones' }, false);
+    if (bias) this.bias = store.create(`${name}.bias`, [dim], { kind: 'zeros' }, false);
     this.kind = kind;
     this.epsilon = epsilon;
   }
@@ -24,6 +35,7 @@ export class Norm {
   /** [.., D] -> [.., D] */
   forward(tape: Tape, x: Tensor): Tensor {
     const norm = this.kind === 'layernorm' ? layerNorm : rmsNorm;
-    return norm(tape, x, this.weight.tensor, this.epsilon);
+    const y = norm(tape, x, this.weight.tensor, this.epsilon);
+    return this.bias ? addBias(tape, y, this.bias.tensor) : y;
   }
 }

@@ -7,6 +7,7 @@
  */
 import type {
   AttentionShape,
+  BlockKernels,
   ElementwiseKernels,
   FloatArray,
   LossKernels,
@@ -23,6 +24,7 @@ export type ComputeKernels = Omit<MatrixKernels, 'createPacked'> &
   TransformerKernels &
   RoutingKernels &
   LossKernels &
+  BlockKernels &
   ElementwiseKernels;
 export type KernelName = keyof ComputeKernels;
 
@@ -73,6 +75,10 @@ export const COSTS: CostTable = {
   rmsNormForward: ([y, rstd, x, weight]) => moves(sizeOf(y, rstd, x, weight)),
   rmsNormBackward: ([dx, dweight, dy, x, weight, rstd, , , accumulate]) =>
     moves(added(dx, accumulate) + added(dweight, true) + sizeOf(dy, x, weight, rstd)),
+  columnNormForward: ([, rstd, x, weight, { rows, groups, dim }]) =>
+    moves(sizeOf(rstd, weight) + 2 * rows * groups * dim * x.BYTES_PER_ELEMENT),
+  columnNormBackward: ([, dweight, , x, weight, rstd, { rows, groups, dim }]) =>
+    moves(added(dweight, true) + sizeOf(weight, rstd) + 3 * rows * groups * dim * x.BYTES_PER_ELEMENT),
   ropeClipForward: ([qkv, mask, positions, cos, , shape]) => rotation(qkv, mask, positions, cos, shape),
   ropeClipBackward: ([dqkv, mask, positions, cos, , shape]) => rotation(dqkv, mask, positions, cos, shape),
   attentionForward: ([out, lse, qkv, firstKey, shape, , precision]) =>
@@ -125,6 +131,9 @@ export const COSTS: CostTable = {
   sum: ([x]) => moves(sizeOf(x)),
   sumOfSquares: ([x]) => moves(sizeOf(x)),
   columnSum: ([sums, x, , , accumulate]) => moves(added(sums, accumulate) + sizeOf(x)),
+
+  quantizeBlocks: ([blocks, x]) => moves(sizeOf(blocks, x)),
+  dequantizeBlocks: ([y, blocks]) => moves(sizeOf(y, blocks)),
 };
 
 function moves(bytes: number): Cost {

@@ -1,6 +1,7 @@
 /** The shared suite of all implementations of {@link Kernels}: each family against the reference (conformance/). */
 import { describe, expect, it } from 'vitest';
 import { describeAttention } from './conformance/attention.suite.ts';
+import { describeBlocks } from './conformance/blocks.suite.ts';
 import { describeElementwise } from './conformance/elementwise.suite.ts';
 import { describeLayers } from './conformance/layers.suite.ts';
 import { describeLoss } from './conformance/loss.suite.ts';
@@ -37,5 +38,6 @@ export function describeKernels(name: string, create: () => Kernels, options: Su
     describeLayers(create, stretch);
     describeLoss(create, stretch);
     describeElementwise(create, stretch);
+    describeBlocks(create, stretch);
   });
 }

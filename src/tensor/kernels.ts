@@ -15,6 +15,7 @@
  *   gradients are checked;
  * - a wrong length or size throws an Error (a mistake of the caller, not of the user).
  */
+import type { BlockFormat, QuantizableFormat } from './block-format.ts';
 import type { Machine } from './machine.ts';
 
 export type FloatArray = Float32Array | Float64Array;
@@ -22,7 +23,8 @@ export type FloatArray = Float32Array | Float64Array;
 /** Precision of products: operands rounded to bf16 (round to nearest even) or kept in f32; sums are always f32. */
 export type Precision = 'f32' | 'bf16';
 
-export type Activation = 'silu' | 'gelu';
+/** `gelu` is the exact one, x · Φ(x); `gelu-tanh` its approximation by tanh, which GPT-2 was trained with. */
+export type Activation = 'silu' | 'gelu' | 'gelu-tanh';
 
 export type UnaryOp =
   | 'neg'
@@ -32,6 +34,7 @@ export type UnaryOp =
   | 'sigmoid'
   | 'silu'
   | 'gelu'
+  | 'gelu-tanh'
   | 'relu'
   | 'square'
   | 'sqrt';
@@ -44,6 +47,28 @@ export interface AttentionShape {
   readonly kvHeads: number;
   /** even; native kernels want a multiple of 8, at most 256 */
   readonly headDim: number;
+  /** absent: none */
+  readonly scores?: ScoreChange;
+}
+
+/** What happens to scores between their scaling and the softmax. At most one of both. */
+export interface ScoreChange {
+  /** [H]: the score of key j for query i grows by slopes[h] · (j - i) (ALiBi, Press et al. 2022); absent: none */
+  readonly slopes?: Float32Array;
+  /** scores become cap · tanh(score / cap) (Gemma 2, Grok-1); absent: none */
+  readonly cap?: number;
+}
+
+/**
+ * Columns of rows that are normed in groups: `groups` of `dim` columns from column `first` on, in rows of `columns`.
+ * All groups share one scale [dim].
+ */
+export interface ColumnGroups {
+  readonly rows: number;
+  readonly columns: number;
+  readonly first: number;
+  readonly groups: number;
+  readonly dim: number;
 }
 
 /**
@@ -99,6 +124,7 @@ export interface Kernels
     TransformerKernels,
     RoutingKernels,
     LossKernels,
+    BlockKernels,
     ElementwiseKernels {}
 
 export interface MatrixKernels {
@@ -181,6 +207,28 @@ export interface TransformerKernels {
     accumulate?: boolean,
   ): void;
   /**
+   * RMS norm of groups of columns: y = x * rstd * weight there, other columns of y[rows, columns] stay as they are.
+   * Writes rstd[rows, groups].
+   */
+  columnNormForward(
+    y: FloatArray,
+    rstd: FloatArray,
+    x: FloatArray,
+    weight: FloatArray,
+    shape: ColumnGroups,
+    epsilon: number,
+  ): void;
+  /** dx, in the groups' columns only, from dy there; dx may be dy. Adds to dweight[dim]. */
+  columnNormBackward(
+    dx: FloatArray,
+    dweight: FloatArray,
+    dy: FloatArray,
+    x: FloatArray,
+    weight: FloatArray,
+    rstd: FloatArray,
+    shape: ColumnGroups,
+  ): void;
+  /**
    * In place on qkv[rows, C]: clamps q, k and v to [-clip, clip] (clip 0: no clamp), then rotates q and k by the row's
    * position (NeoX layout: column i pairs with i + P/2). cos and sin are [positions, P/2].
    * clipMask[rows * C], if given, receives 1 where a value was strictly inside the bounds, else 0.
@@ -232,8 +280,8 @@ export interface TransformerKernels {
   ): void;
   /**
    * Attention over caches keyCache, valueCache [slots, cacheLength, G·P]: first stores the k and v columns of every
-   * row of qkv at [slots[r], positions[r]], then row r attends positions 0..positions[r] of its slot.
-   * Rows of one call may mix prefill and decode, of any slots. Writes out[rows, H·P].
+   * row of qkv at [slots[r], positions[r]], then row r attends positions 0..positions[r] of its slot, of these the last
+   * `window` ones (0: all). Rows of one call may mix prefill and decode, of any slots. Writes out[rows, H·P].
    */
   attentionCached(
     out: FloatArray,
@@ -245,6 +293,7 @@ export interface TransformerKernels {
     shape: AttentionShape,
     cacheLength: number,
     scale: number,
+    window?: number,
   ): void;
   /** h[rows, F] = activation(gateUp[:, 0..F]) * gateUp[:, F..2F]. Shazeer 2020. */
   gluForward(h: FloatArray, gateUp: FloatArray, rows: number, hidden: number, activation: Activation): void;
@@ -393,4 +442,16 @@ export interface ElementwiseKernels {
   sumOfSquares(x: FloatArray): number;
   /** sums[dim] (+)= sum over rows of x[rows, dim]. */
   columnSum(sums: FloatArray, x: FloatArray, rows: number, dim: number, accumulate?: boolean): void;
+}
+
+/** Weights in the formats of files; f32 only. Bits are ggml's own, on every engine (see block-format.ts). */
+export interface BlockKernels {
+  /**
+   * blocks = x in `format`; x holds whole blocks.
+   * @returns whether the blocks stand for x. They do not where a value is NaN, infinite or from 2^40 on (F32 takes them all), and
+   * where a value or a scale is beyond the 16-bit float it is stored in.
+   */
+  quantizeBlocks(blocks: Uint8Array, x: Float32Array, format: QuantizableFormat): boolean;
+  /** y = the values of blocks. */
+  dequantizeBlocks(y: Float32Array, blocks: Uint8Array, format: BlockFormat): void;
 }

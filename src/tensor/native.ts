@@ -11,6 +11,7 @@ import { attentionKernels } from './native/attention.ts';
 import { elementwiseKernels } from './native/elementwise.ts';
 import { matrixKernels } from './native/matrix.ts';
 import { memoryBoundKernels } from './native/memory-bound.ts';
+import { blockKernels } from './reference/blocks/index.ts';
 
 export interface NativeOptions {
   /** instruction set: baseline, avx2, avx512, avx512bf16; the best of this processor when absent */
@@ -66,6 +67,7 @@ function assemble(methods: NativeMethods, isa: string): Kernels {
     ...attentionKernels(methods),
     ...elementwiseKernels(methods),
     ...memoryBoundKernels(methods),
+    ...blockKernels,
   };
   const kernels = {
     name: `native-${isa}`,

@@ -4,6 +4,7 @@ import type { FloatArray } from './kernels.ts';
 
 export class Tensor {
   readonly shape: readonly number[];
+  readonly size: number;
   /** The engine's memory. Host code outside the tensor room reads through {@link read}. */
   readonly data: FloatArray;
   /** Gradient of the loss, same length as data; meaningful only where {@link hasGrad}. */
@@ -13,15 +14,17 @@ export class Tensor {
   /** Grows whenever data changes outside an op (an optimizer step, a load), so that packed copies know. */
   version = 0;
 
+  /** @param data empty for a weight of which only a packed copy is kept */
   constructor(data: FloatArray, shape: readonly number[], requiresGrad = false) {
-    assert(data.length === sizeOf(shape), `${data.length} values do not fill the shape [${shape}]`);
+    const size = sizeOf(shape);
+    assert(
+      data.length === size || data.length === 0,
+      `${data.length} values do not fill the shape [${shape}]`,
+    );
+    this.size = size;
     this.data = data;
     this.shape = shape;
     this.requiresGrad = requiresGrad;
-  }
-
-  get size(): number {
-    return this.data.length;
   }
 
   /** A copy of the values, for the host. */

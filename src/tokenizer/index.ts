@@ -11,6 +11,7 @@ export {
 export { CL100K_SPECIAL_TOKENS, cl100kBase, DBRX_SPECIAL_TOKENS, r50kBase } from './cl100k.ts';
 export { type TokenizerConfig, tokenizerConfigSchema } from './config.ts';
 export { loadTokenizer, parseTokenizer, saveTokenizer } from './parse.ts';
+export { SPLIT_PATTERN_SOURCES, type SplitPattern } from './split.ts';
 export { TextStream } from './text-stream.ts';
 export { TokenBuffer } from './token-buffer.ts';
 export {

@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/index.ts';
 import {
   completeModelConfig,
+  FAMILIES,
+  type Family,
   type ForwardOutput,
   Generator,
   type ModelConfig,
@@ -31,20 +33,49 @@ interface ConfigChange {
   readonly vocabSize?: number;
   readonly topK?: number;
   readonly tieEmbeddings?: boolean;
+  readonly family?: Family;
 }
+
+/** What each family has that others have not. */
+const SPECIAL: Readonly<Record<Family, object>> = {
+  dbrx: { clipQkv: 2.5 },
+  llama: {
+    headDim: 16,
+    ropeScaling: {
+      type: 'llama3',
+      factor: 4,
+      lowFreqFactor: 1,
+      highFreqFactor: 4,
+      originalMaxSeqLen: 8,
+    },
+    slidingWindow: 5,
+  },
+  mixtral: { ropeScaling: { type: 'yarn', factor: 4, originalMaxSeqLen: 8 } },
+  olmoe: { clipQkv: 2.5 },
+  qwen2: { ropeScaling: { type: 'linear', factor: 2 } },
+  'qwen2-moe': {},
+  qwen3: { headDim: 16 },
+  'qwen3-moe': { headDim: 16 },
+  gpt2: { kvHeads: 2 },
+  mpt: { clipQkv: 2.5, kvHeads: 2 },
+  'grok-1': { scoreCap: 1.5, embeddingScale: 4 },
+};
+const DENSE: readonly Family[] = ['llama', 'qwen2', 'qwen3', 'gpt2', 'mpt'];
 
 /** Two layers, grouped heads, 8 experts of which 2, q, k and v clipped (at 2.5 deviations, so about one value in 80). */
 function configOf(change: ConfigChange = {}): ModelConfig {
-  const { dModel = 16, vocabSize = 24, topK = 2, tieEmbeddings = false } = change;
+  const { dModel = 16, vocabSize = 24, topK = 2, tieEmbeddings = false, family = 'dbrx' } = change;
+  const experts = DENSE.includes(family) ? {} : { numExperts: 8, topK, lossWeight: 0.1 };
   const input = modelConfigSchema.parse({
     dModel,
     numLayers: 2,
     numHeads: 2,
     kvHeads: 1,
     maxSeqLen: 32,
-    clipQkv: 2.5,
     tieEmbeddings,
-    ffn: { hidden: 2 * dModel, numExperts: 8, topK, lossWeight: 0.1 },
+    family,
+    ffn: { hidden: 2 * dModel, ...experts },
+    ...SPECIAL[family],
   });
   return completeModelConfig(input, vocabSize);
 }
@@ -87,7 +118,12 @@ function passOf(kernels: Kernels, { config, rows, precision, floatType }: PassOp
   return { output, loss: output.loss.data[0]!, gradients: new Map(gradients) };
 }
 
-describe.each([false, true])('the gradient of a whole model, embeddings tied: %s', (tieEmbeddings) => {
+const gradientCases = [
+  ['dbrx', true],
+  ...FAMILIES.map((family) => [family, family === 'gpt2' || family === 'grok-1'] as const),
+] as const;
+
+describe.each(gradientCases)('the gradient of a whole %s, embeddings tied: %s', (family, tieEmbeddings) => {
   /*
    * In f64 a central difference of step h is off by h²/6 times the third derivative and by 2^-53 / h times the loss
    * (3.2 nats): with h = 1e-4 about 1e-9 and 4e-12. Gradients of single weights are 1e-4 to 1e-1 here; the bound is 1e-7
@@ -95,7 +131,7 @@ describe.each([false, true])('the gradient of a whole model, embeddings tied: %s
    * across which a token changes its experts or a value its clip has no derivative; the counts of experts show the first.
    */
   const STEP = 1e-4;
-  const config = configOf({ tieEmbeddings });
+  const config = configOf({ tieEmbeddings, family });
   const kernels = createReferenceKernels();
   const rows = rowsOf(config.vocabSize, 2, 12);
   const model = new Transformer(config, kernels, {
@@ -267,11 +303,13 @@ describe('generation with the cache gives the probabilities of the pass without'
     return logprobs;
   }
 
-  const cases = ['reference', ...nativeInstructionSets()].map((isa) => [isa, false] as const);
-  it.each([...cases, [nativeInstructionSets().at(-1)!, true] as const])(
-    '%s, tied: %s',
-    (isa, tieEmbeddings) => {
-      const config = configOf({ dModel: 64, tieEmbeddings });
+  const cases = ['reference', ...nativeInstructionSets()].map((isa) => [isa, 'dbrx', false] as const);
+  const best = nativeInstructionSets().at(-1)!;
+  const others = FAMILIES.map((family) => [best, family, family === 'gpt2'] as const);
+  it.each([...cases, [best, 'dbrx', true] as const, ...others])(
+    '%s, %s, tied: %s',
+    (isa, family, tieEmbeddings) => {
+      const config = configOf({ dModel: 64, tieEmbeddings, family });
       const kernels = createKernels({ isa, threads: 2 });
       const model = new Transformer(config, kernels, { precision: 'f32', trainable: true, seed: SEED });
       const [cached, plain] = [withCache(model), withoutCache(model)];

@@ -5,14 +5,14 @@ import type { ChatMessage, EngineClient } from '../../infer/index.ts';
 import type { CliContext } from '../context.ts';
 import { startEngineForOne } from '../engine.ts';
 import { examples } from '../help.ts';
-import { findModelFolder } from '../model-folder.ts';
+import { findModel } from '../model-folder.ts';
 import { addSamplingOptions, type SamplingOptions, samplingOf } from '../sampling.ts';
 
 /** @returns the command `chat` */
 export function chatCommand(context: CliContext): Command {
   const command = new Command('chat')
     .description('talk with a trained model; an empty line ends, /new starts again')
-    .argument('<model>', 'a run by name or folder, or a model folder')
+    .argument('<model>', 'a run by name or folder, a model folder, or a .gguf file')
     .addHelpText(
       'after',
       examples([
@@ -25,7 +25,7 @@ export function chatCommand(context: CliContext): Command {
 }
 
 async function chat(model: string, options: SamplingOptions, context: CliContext): Promise<void> {
-  const { dir, name } = findModelFolder(model, context);
+  const { dir, name } = findModel(model, context);
   const engine = await startEngineForOne(dir, options, context);
   const lines = createInterface({
     input: context.stdin,

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { parseConfig } from '../../base/index.ts';
 import { findCheckpoint } from '../../checkpoint/index.ts';
-import { loadModelFolder } from '../../model/index.ts';
+import { loadModel } from '../../model/index.ts';
 import { readRecipe } from '../../runs/index.ts';
 import type { WeightKind } from '../../tensor/index.ts';
 import type { CliContext } from '../context.ts';
@@ -63,7 +63,7 @@ async function evaluate(name: string, options: EvalOptions, context: CliContext)
       },
       { baseDir: baseDirOf(path, context), checkpoint: dir },
     );
-    const { model } = loadModelFolder(dir, { threads, precision: 'auto', weights: options.weights });
+    const { model } = loadModel(dir, { threads, precision: 'auto', weights: options.weights });
     domains = await evaluateDomains(model, data, {
       sequenceLength: data.sequenceLength,
       packingWindow: packingWindowOf(recipe),

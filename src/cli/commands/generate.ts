@@ -4,7 +4,7 @@ import type { FinishReason, Usage } from '../../infer/index.ts';
 import { type CliContext, isInterruption } from '../context.ts';
 import { startEngineForOne } from '../engine.ts';
 import { examples } from '../help.ts';
-import { findModelFolder } from '../model-folder.ts';
+import { findModel } from '../model-folder.ts';
 import { addSamplingOptions, type SamplingOptions, samplingOf } from '../sampling.ts';
 
 interface GenerateOptions extends SamplingOptions {
@@ -15,7 +15,7 @@ interface GenerateOptions extends SamplingOptions {
 export function generateCommand(context: CliContext): Command {
   const command = new Command('generate')
     .description('continue a text with a trained model')
-    .argument('<model>', 'a run by name or folder, or a model folder')
+    .argument('<model>', 'a run by name or folder, a model folder, or a .gguf file')
     .argument('[prompt]', 'the text to continue; empty: a new document', '')
     .option('--json', 'one JSON object with text, usage and reason when all is there')
     .addHelpText(
@@ -39,7 +39,7 @@ async function generate(
   options: GenerateOptions,
   context: CliContext,
 ): Promise<void> {
-  const { dir } = findModelFolder(model, context);
+  const { dir } = findModel(model, context);
   const engine = await startEngineForOne(dir, options, context);
   try {
     context.watchInterrupts();

@@ -8,7 +8,7 @@ import { type ServeConfig, serveConfigSchema } from '../../serve/index.ts';
 import type { CliContext } from '../context.ts';
 import { Front } from '../front.ts';
 import { examples } from '../help.ts';
-import { findModelFolder } from '../model-folder.ts';
+import { findModel } from '../model-folder.ts';
 import { portNumber, positive, weightsOption, wholeNumber } from '../sampling.ts';
 
 interface ServeOptions extends Partial<ServeConfig> {
@@ -20,7 +20,7 @@ interface ServeOptions extends Partial<ServeConfig> {
 export function serveCommand(context: CliContext): Command {
   return new Command('serve')
     .description('serve a trained model: OpenAI’s API and a web page')
-    .argument('<model>', 'a run by name or folder, or a model folder')
+    .argument('<model>', 'a run by name or folder, a model folder, or a .gguf file')
     .option(
       '--host <address>',
       'beyond loopback there is no authentication; default: the run’s recipe’s, or 127.0.0.1',
@@ -51,7 +51,7 @@ async function serve(
   { threads, json, ...given }: ServeOptions,
   context: CliContext,
 ): Promise<void> {
-  const { dir, name } = findModelFolder(model, context);
+  const { dir, name } = findModel(model, context);
   const { host, port, slots, maxQueue, weights } = { ...serveConfigOf(dir), ...given };
   const front = await Front.start({ host, port, runsDir: context.runsDir }, context);
   try {

@@ -12,6 +12,7 @@ import {
   pruneCheckpoints,
   readSafetensors,
   saveCheckpoint,
+  shapesOf,
   verifyChecksums,
   writeSafetensors,
 } from '../../checkpoint/index.ts';
@@ -165,7 +166,8 @@ export function restoreTraining({ dir, data: state, dataKey }: ResumePoint, part
   const path = join(dir, 'training', 'optimizer.safetensors');
   const file = readSafetensors(path);
   try {
-    checkTensors(file, new Map(parts.optimizer.state.map(({ name, data }) => [name, [data.length]])));
+    const expected = new Map(parts.optimizer.state.map(({ name, data }) => [name, [data.length]]));
+    checkTensors(path, shapesOf(file.tensors), expected);
     for (const { name, data } of parts.optimizer.state) data.set(file.read(name));
   } finally {
     file.close();

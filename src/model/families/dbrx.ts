@@ -1,21 +1,19 @@
 /**
- * The DBRX family on disk: Hugging Face's config.json and tensor names (databricks/dbrx, transformers 4.40).
+ * DBRX (Databricks 2024; databricks/dbrx, transformers 4.40 to 4.57).
  * Traps kept here: experts are fused [E·F, D] tensors without ".weight"; w1 is the gate, v1 the up and w2 the down
  * projection stored [F, D], i.e. y = h · w2. Tied embeddings are an addition of ours, written as other families do
- * (`tie_word_embeddings`, no lm_head.weight): Hugging Face's DBRX class refuses such a folder.
+ * (`tie_word_embeddings`, no lm_head.weight): Hugging Face's DBRX class refuses such a folder, GGUF has no place for it.
+ * llama.cpp clamps q, k and v always and divides experts' weights by their sum always.
  */
 import { z } from 'zod';
 import { parseConfig } from '../../base/index.ts';
-import type { FloatArray, Parameter } from '../../tensor/index.ts';
-import { type ModelConfig, modelConfigSchema } from '../config.ts';
+import { completeModelConfig, type ModelConfig, modelConfigSchema } from '../config.ts';
+import type { FamilyFormats, GgufDescription, Layout } from './formats.ts';
+import { baseSettings, f32, ggufShape, numberOf } from './gguf-settings.ts';
+import { expertsOf, LayoutBuilder } from './layout.ts';
 
-/** One tensor of the file, a view of (a part of) a parameter's values. */
-export interface NamedTensor {
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** the parts of the parameter that make up the tensor, in order; views, not copies */
-  readonly parts: readonly FloatArray[];
-}
+/** What is clamped to it is not changed. */
+const NO_CLAMP = 1e30;
 
 const attentionSchema = z.object({
   clip_qkv: z.number().nullable().optional(),
@@ -28,7 +26,10 @@ const ffnSchema = z.object({
   moe_num_experts: z.number().int().positive(),
   moe_top_k: z.number().int().positive(),
   moe_loss_weight: z.number().nonnegative().optional(),
-  moe_normalize_expert_weights: z.number().nullable().optional(),
+  moe_normalize_expert_weights: z
+    .union([z.literal(0), z.literal(1)])
+    .nullable()
+    .optional(),
   ffn_act_fn: z.object({ name: z.enum(['silu', 'gelu']) }).optional(),
 });
 
@@ -44,8 +45,7 @@ const configSchema = z.object({
   ffn_config: ffnSchema,
 });
 
-/** config.json of a model; only the keys that the published configuration class accepts. */
-export function toHuggingFaceConfig(config: ModelConfig): Record<string, unknown> {
+function writeConfig(config: ModelConfig): Record<string, unknown> {
   const { ffn } = config;
   return {
     architectures: ['DbrxForCausalLM'],
@@ -76,15 +76,12 @@ export function toHuggingFaceConfig(config: ModelConfig): Record<string, unknown
   };
 }
 
-/**
- * Reads config.json; unknown keys are ignored (published files carry whole dumps).
- * @throws config_invalid for another model type or missing fields
- */
-export function fromHuggingFaceConfig(value: unknown, where: string): ModelConfig {
+function readConfig(value: unknown, where: string): ModelConfig {
   const file = parseConfig(configSchema, value, where);
   const { attn_config: attention, ffn_config: ffn } = file;
-  const config = {
-    family: 'dbrx' as const,
+  const normalize = ffn.moe_normalize_expert_weights;
+  const shape = {
+    family: 'dbrx',
     vocabSize: file.vocab_size,
     dModel: file.d_model,
     numLayers: file.n_layers,
@@ -99,58 +96,140 @@ export function fromHuggingFaceConfig(value: unknown, where: string): ModelConfi
       numExperts: ffn.moe_num_experts,
       topK: ffn.moe_top_k,
       lossWeight: ffn.moe_loss_weight ?? 0.01,
-      normalizeWeights:
-        (ffn.moe_normalize_expert_weights ?? 1) !== 0 && ffn.moe_normalize_expert_weights !== null,
-      activation: ffn.ffn_act_fn?.name ?? ('silu' as const),
+      normalizeWeights: normalize === undefined || normalize === 1,
+      activation: ffn.ffn_act_fn?.name ?? 'silu',
     },
   };
-  return parseConfig(modelConfigSchema, config, where) as ModelConfig;
+  return completeModelConfig(parseConfig(modelConfigSchema, shape, where));
 }
 
-/** The tensors of a checkpoint in Hugging Face's names and shapes, over the memory of the model's parameters. */
-export function huggingFaceTensors(config: ModelConfig, parameters: readonly Parameter[]): NamedTensor[] {
-  const byName = new Map(parameters.map((parameter) => [parameter.name, parameter.tensor]));
-  const whole = (name: string, own: string): NamedTensor => {
-    const tensor = byName.get(own)!;
-    return { name, shape: tensor.shape, parts: [tensor.data] };
-  };
-  const layers = Array.from({ length: config.numLayers }, (_, i) => {
+/** As published. */
+const fused: Layout = (config) => {
+  const layout = outer(config);
+  for (let i = 0; i < config.numLayers; i++) {
     const [theirs, own] = [`transformer.blocks.${i}`, `blocks.${i}`];
-    const outer = `${theirs}.norm_attn_norm`;
-    return [
-      whole(`${outer}.norm_1.weight`, `${own}.norm_1`),
-      whole(`${outer}.attn.Wqkv.weight`, `${own}.attention.qkv`),
-      whole(`${outer}.attn.out_proj.weight`, `${own}.attention.out`),
-      whole(`${outer}.norm_2.weight`, `${own}.norm_2`),
-      whole(`${theirs}.ffn.router.layer.weight`, `${own}.experts.router`),
-      ...expertTensors(config, `${theirs}.ffn.experts.mlp`, byName.get(`${own}.experts.gate_up`)!.data),
-      flattened(`${theirs}.ffn.experts.mlp.w2`, config, byName.get(`${own}.experts.down`)!.data),
-    ];
-  });
-  return [
-    whole('transformer.wte.weight', 'embedding'),
-    ...layers.flat(),
-    whole('transformer.norm_f.weight', 'norm_f'),
-    ...(config.tieEmbeddings ? [] : [whole('lm_head.weight', 'head')]),
-  ];
+    const attention = `${theirs}.norm_attn_norm.attn`;
+    norms(layout, i);
+    layout.addJoined(
+      `${attention}.Wqkv.weight`,
+      ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`),
+    );
+    layout.add(`${attention}.out_proj.weight`, `${own}.attention.out`);
+    layout.add(`${theirs}.ffn.router.layer.weight`, `${own}.experts.router`);
+    layout.addJoined(`${theirs}.ffn.experts.mlp.w1`, expertsOf(config, own, 'gate'));
+    layout.addJoined(`${theirs}.ffn.experts.mlp.v1`, expertsOf(config, own, 'up'));
+    layout.addJoined(`${theirs}.ffn.experts.mlp.w2`, expertsOf(config, own, 'down'));
+  }
+  return layout.tensors;
+};
+
+/** Converted by others: each expert a layer of its own, w2 as [D, F]; q, k and v apart or together. */
+const split = (experts: string, qkv: 'apart' | 'together'): Layout => {
+  return (config) => {
+    const layout = outer(config);
+    for (let i = 0; i < config.numLayers; i++) {
+      const [theirs, own] = [`transformer.blocks.${i}`, `blocks.${i}`];
+      const attention = `${theirs}.norm_attn_norm.attn`;
+      const parts = ['q', 'k', 'v'];
+      norms(layout, i);
+      if (qkv === 'apart') {
+        for (const part of parts) {
+          layout.add(`${attention}.${part}_proj.weight`, `${own}.attention.${part}`);
+        }
+      } else {
+        layout.addJoined(
+          `${attention}.Wqkv.weight`,
+          parts.map((part) => `${own}.attention.${part}`),
+        );
+      }
+      layout.add(`${attention}.out_proj.weight`, `${own}.attention.out`);
+      layout.add(`${theirs}.ffn.router.layer.weight`, `${own}.experts.router`);
+      for (let e = 0; e < config.ffn.numExperts; e++) {
+        const [expert, mine] = [`${theirs}.ffn.experts.${experts}${e}`, `${own}.experts.${e}`];
+        layout.add(`${expert}.w1.weight`, `${mine}.gate`);
+        layout.add(`${expert}.v1.weight`, `${mine}.up`);
+        layout.addTurned(`${expert}.w2.weight`, `${mine}.down`);
+      }
+    }
+    return layout.tensors;
+  };
+};
+
+function outer(config: ModelConfig): LayoutBuilder {
+  const layout = new LayoutBuilder(config);
+  layout.add('transformer.wte.weight', 'embedding');
+  layout.add('transformer.norm_f.weight', 'norm_f');
+  if (!config.tieEmbeddings) layout.add('lm_head.weight', 'head');
+  return layout;
 }
 
-/** w1 (gate) and v1 (up), each [E·F, D], out of gate_up [E, 2F, D]. */
-function expertTensors(config: ModelConfig, name: string, gateUp: FloatArray): NamedTensor[] {
-  const { numExperts, hidden } = config.ffn;
-  const half = hidden * config.dModel;
-  const parts = (second: number) =>
-    Array.from({ length: numExperts }, (_, e) => {
-      const start = (2 * e + second) * half;
-      return gateUp.subarray(start, start + half);
-    });
-  const shape = [numExperts * hidden, config.dModel];
-  return [
-    { name: `${name}.w1`, shape, parts: parts(0) },
-    { name: `${name}.v1`, shape, parts: parts(1) },
-  ];
+function norms(layout: LayoutBuilder, block: number): void {
+  const both = `transformer.blocks.${block}.norm_attn_norm`;
+  for (const norm of ['norm_1', 'norm_2']) layout.add(`${both}.${norm}.weight`, `blocks.${block}.${norm}`);
 }
 
-function flattened(name: string, config: ModelConfig, data: FloatArray): NamedTensor {
-  return { name, shape: [config.ffn.numExperts * config.ffn.hidden, config.dModel], parts: [data] };
+const gguf: Layout = (config) => {
+  const layout = new LayoutBuilder(config);
+  layout.add('token_embd.weight', 'embedding');
+  layout.add('output_norm.weight', 'norm_f');
+  if (!config.tieEmbeddings) layout.add('output.weight', 'head');
+  for (let i = 0; i < config.numLayers; i++) {
+    const [theirs, own] = [`blk.${i}`, `blocks.${i}`];
+    layout.add(`${theirs}.attn_norm.weight`, `${own}.norm_1`);
+    layout.addJoined(
+      `${theirs}.attn_qkv.weight`,
+      ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`),
+    );
+    layout.add(`${theirs}.attn_output.weight`, `${own}.attention.out`);
+    layout.add(`${theirs}.attn_output_norm.weight`, `${own}.norm_2`);
+    layout.add(`${theirs}.ffn_gate_inp.weight`, `${own}.experts.router`);
+    layout.addStacked(`${theirs}.ffn_gate_exps.weight`, expertsOf(config, own, 'gate'));
+    layout.addStacked(`${theirs}.ffn_up_exps.weight`, expertsOf(config, own, 'up'));
+    layout.addStacked(`${theirs}.ffn_down_exps.weight`, expertsOf(config, own, 'down'), true);
+  }
+  return layout.tensors;
+};
+
+function readGguf(file: GgufDescription): ModelConfig {
+  const clamp = numberOf(file, 'dbrx.attention.clamp_kqv');
+  const shape = {
+    ...ggufShape(file, 'dbrx', 'dbrx'),
+    normEpsilon: numberOf(file, 'dbrx.attention.layer_norm_epsilon'),
+    clipQkv: clamp > 0 && clamp < NO_CLAMP ? clamp : null,
+    tieEmbeddings: false,
+  };
+  return completeModelConfig(parseConfig(modelConfigSchema, shape, file.path));
 }
+
+export const dbrx: FamilyFormats = {
+  family: 'dbrx',
+  huggingFace: {
+    modelType: 'dbrx',
+    readConfig,
+    writeConfig,
+    layouts: [
+      fused,
+      split('mlp_experts.', 'apart'),
+      split('mlp_experts.', 'together'),
+      split('', 'apart'),
+      split('', 'together'),
+    ],
+  },
+  gguf: {
+    architecture: 'dbrx',
+    readConfig: readGguf,
+    *writeConfig(config) {
+      yield* baseSettings(config, 'dbrx');
+      yield ['dbrx.attention.layer_norm_epsilon', f32(config.normEpsilon)];
+      yield ['dbrx.attention.clamp_kqv', f32(config.clipQkv ?? NO_CLAMP)];
+    },
+    layouts: [gguf],
+    unfit({ tieEmbeddings, ffn }) {
+      if (tieEmbeddings) return 'its embeddings are tied, and GGUF’s dbrx has an output matrix of its own';
+      if (ffn.numExperts > 1 && !ffn.normalizeWeights)
+        return 'its experts’ weights are not divided by their sum';
+      if (ffn.activation !== 'silu') return `its experts use ${ffn.activation}, not silu`;
+      return undefined;
+    },
+  },
+};

@@ -1,7 +1,7 @@
 /** Attention over documents and over caches, and rope with clamping, against the reference. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AttentionShape, Kernels, Precision } from '../kernels.ts';
+import type { AttentionShape, Kernels, Precision, ScoreChange } from '../kernels.ts';
 import { createReferenceKernels } from '../reference/index.ts';
 import {
   compareKernels,
@@ -14,6 +14,15 @@ import {
 
 const reference = createReferenceKernels();
 
+type ScoreKind = 'none' | 'slopes' | 'cap';
+
+/** What happens to scores: slopes as steep as ALiBi's, or a cap that bends most scores. */
+function scoresOf(kind: ScoreKind, heads: number): ScoreChange | undefined {
+  if (kind === 'none') return undefined;
+  if (kind === 'cap') return { cap: 1.5 };
+  return { slopes: Float32Array.from({ length: heads }, (_, h) => 2 ** -(h + 1)) };
+}
+
 const shapesOf = (headDims: readonly number[], stretch: number) =>
   fc.record({
     rows: fc.integer({ min: 0, max: 90 * stretch }),
@@ -21,6 +30,7 @@ const shapesOf = (headDims: readonly number[], stretch: number) =>
     kvHeads: fc.integer({ min: 1, max: 3 }),
     headDim: fc.constantFrom(...headDims),
     seed: fc.nat(),
+    change: fc.constantFrom<ScoreKind>('none', 'none', 'slopes', 'cap'),
   });
 
 const ROPE_HEAD_DIMS = [2, 6, 8, 16, 20, 32, 64];
@@ -30,7 +40,9 @@ const shapeOf = (p: {
   groupSize: number;
   kvHeads: number;
   headDim: number;
+  change: ScoreKind;
 }): AttentionShape => ({
+  scores: scoresOf(p.change, p.groupSize * p.kvHeads),
   rows: p.rows,
   heads: p.groupSize * p.kvHeads,
   kvHeads: p.kvHeads,
@@ -84,7 +96,7 @@ function checkAttention(kernels: Kernels, shape: AttentionShape, seed: number, p
   );
 }
 
-function checkCached(kernels: Kernels, shape: AttentionShape, seed: number): void {
+function checkCached(kernels: Kernels, shape: AttentionShape, seed: number, window: number): void {
   const { heads, kvHeads, headDim } = shape;
   const inputs = new Inputs(seed);
   const [slotCount, cacheLength] = [3, 50];
@@ -108,7 +120,8 @@ function checkCached(kernels: Kernels, shape: AttentionShape, seed: number): voi
       const [keyCache, valueCache] = [copyOf(keys), copyOf(values)];
       const out = new Float32Array(rows * heads * headDim);
       const places = [Int32Array.from(slots), Int32Array.from(positions)] as const;
-      by.attentionCached(out, keyCache, valueCache, qkv, ...places, own, cacheLength, headDim ** -0.5);
+      const sizes = [cacheLength, headDim ** -0.5, window] as const;
+      by.attentionCached(out, keyCache, valueCache, qkv, ...places, own, ...sizes);
       return { out, keyCache, valueCache };
     },
     tolerance('f32', { ...own, rows: cacheLength }),
@@ -153,13 +166,18 @@ export function describeAttention(create: () => Kernels, headDims: readonly numb
         fc.property(shapes, (p) => checkAttention(kernels, shapeOf(p), p.seed, precision)),
         { numRuns: 25 },
       );
-      checkAttention(kernels, { rows: 300, heads: 4, kvHeads: 2, headDim: 64 }, 5, precision);
+      for (const kind of ['none', 'slopes', 'cap'] as const) {
+        const shape = { rows: 300, heads: 4, kvHeads: 2, headDim: 64, scores: scoresOf(kind, 4) };
+        checkAttention(kernels, shape, 5, precision);
+      }
     });
 
     it('attends over caches, prefill and decode mixed', () => {
       const kernels = create();
       fc.assert(
-        fc.property(shapes, (p) => checkCached(kernels, shapeOf(p), p.seed)),
+        fc.property(shapes, fc.constantFrom(0, 0, 1, 7, 100), (p, window) =>
+          checkCached(kernels, shapeOf(p), p.seed, window),
+        ),
         { numRuns: 25 },
       );
     });

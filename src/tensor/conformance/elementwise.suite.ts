@@ -13,6 +13,7 @@ const UNARY_OPS: readonly UnaryOp[] = [
   'sigmoid',
   'silu',
   'gelu',
+  'gelu-tanh',
   'relu',
   'square',
   'sqrt',

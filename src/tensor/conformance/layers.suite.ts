@@ -79,6 +79,40 @@ function checkNorms(kernels: Kernels, { rows, dim, seed, accumulate }: Shape): v
   );
 }
 
+/** The norm of `groups` groups of `dim` columns among others, out of place and, backward, in place. */
+function checkColumnNorm(kernels: Kernels, { rows, dim, seed }: Shape, groups: number): void {
+  const inputs = new Inputs(seed);
+  const [first, last] = [inputs.below(9), inputs.below(9)];
+  const shape = { rows, columns: first + groups * dim + last, first, groups, dim };
+  const count = rows * shape.columns;
+  const [x, dy, before, weight] = [
+    inputs.normal(count),
+    inputs.normal(count),
+    inputs.normal(count),
+    inputs.normal(dim),
+  ];
+  const dweight = inputs.normal(dim);
+  const size = 10 * (largestOf(dy) * largestOf(weight) + largestOf(before));
+  compareKernels(
+    kernels,
+    (by) => {
+      const [y, dx, inPlace, sums] = [copyOf(before), copyOf(before), copyOf(dy), copyOf(dweight)];
+      const rstd = new Float32Array(rows * groups);
+      by.columnNormForward(y, rstd, x, weight, shape, 1e-2);
+      by.columnNormBackward(dx, sums, dy, x, weight, rstd, shape);
+      by.columnNormBackward(inPlace, copyOf(dweight), inPlace, x, weight, rstd, shape);
+      return { y, rstd, dx, inPlace, sums };
+    },
+    4 * sumTolerance(Math.max(dim, rows * groups)),
+    {
+      y: filled(count, 10 * largestOf(x) * largestOf(weight) + largestOf(before)),
+      dx: filled(count, size),
+      inPlace: filled(count, size),
+      sums: filled(dim, largestOf(dweight) + largestOf(dy) * Math.sqrt(dim * rows * groups)),
+    },
+  );
+}
+
 function checkGlu(kernels: Kernels, { rows, dim, seed }: Shape, activation: Activation): void {
   const inputs = new Inputs(seed);
   const [gateUp, dh] = [inputs.normal(rows * 2 * dim, 3), inputs.normal(rows * dim)];
@@ -181,14 +215,28 @@ export function describeLayers(create: () => Kernels, stretch: number): void {
       checkNorms(kernels, LARGE);
     });
 
-    it.each(['silu', 'gelu'] as const)('gates by %s, forward and backward, in place too', (activation) => {
+    it('norms groups of columns and leaves the others', () => {
       const kernels = create();
       fc.assert(
-        fc.property(shapes, (p) => checkGlu(kernels, p, activation)),
-        { numRuns: 50 },
+        fc.property(shapes, fc.integer({ min: 1, max: 5 }), (p, groups) =>
+          checkColumnNorm(kernels, p, groups),
+        ),
+        { numRuns: 40 },
       );
-      checkGlu(kernels, LARGE, activation);
+      checkColumnNorm(kernels, { ...LARGE, dim: 64 }, 6);
     });
+
+    it.each(['silu', 'gelu', 'gelu-tanh'] as const)(
+      'gates by %s, forward and backward, in place too',
+      (activation) => {
+        const kernels = create();
+        fc.assert(
+          fc.property(shapes, (p) => checkGlu(kernels, p, activation)),
+          { numRuns: 50 },
+        );
+        checkGlu(kernels, LARGE, activation);
+      },
+    );
 
     it('embeds, and adds up gradients of equal ids', () => {
       const kernels = create();

@@ -6,6 +6,7 @@ import type { AttentionShape, FloatArray, TransformerKernels } from '../kernels.
 import { methodsOf, type NativeMethods } from './addon.ts';
 
 type ShapeArguments = [rows: number, heads: number, kvHeads: number, headDim: number];
+type ScoreArguments = [slopes: Float32Array | null, cap: number];
 
 interface Methods {
   attentionForward(
@@ -13,7 +14,7 @@ interface Methods {
     lse: FloatArray,
     qkv: FloatArray,
     firstKey: Int32Array,
-    ...rest: [...ShapeArguments, scale: number, bf16: boolean]
+    ...rest: [...ShapeArguments, scale: number, bf16: boolean, ...ScoreArguments]
   ): void;
   attentionBackward(
     dqkv: FloatArray,
@@ -22,7 +23,7 @@ interface Methods {
     out: FloatArray,
     lse: FloatArray,
     firstKey: Int32Array,
-    ...rest: [...ShapeArguments, scale: number, bf16: boolean]
+    ...rest: [...ShapeArguments, scale: number, bf16: boolean, ...ScoreArguments]
   ): void;
   attentionCached(
     out: FloatArray,
@@ -31,7 +32,7 @@ interface Methods {
     qkv: FloatArray,
     slots: Int32Array,
     positions: Int32Array,
-    ...rest: [...ShapeArguments, cacheLength: number, scale: number]
+    ...rest: [...ShapeArguments, cacheLength: number, scale: number, window: number, ...ScoreArguments]
   ): void;
 }
 
@@ -44,7 +45,16 @@ export function attentionKernels(methods: NativeMethods): AttentionKernels {
   const native = methodsOf<Methods>(methods);
   return {
     attentionForward: (out, lse, qkv, firstKey, shape, scale, precision) =>
-      native.attentionForward(out, lse, qkv, firstKey, ...argumentsOf(shape), scale, precision === 'bf16'),
+      native.attentionForward(
+        out,
+        lse,
+        qkv,
+        firstKey,
+        ...argumentsOf(shape),
+        scale,
+        precision === 'bf16',
+        ...scoresOf(shape),
+      ),
     attentionBackward: (dqkv, dout, qkv, out, lse, firstKey, shape, scale, precision) =>
       native.attentionBackward(
         dqkv,
@@ -56,8 +66,20 @@ export function attentionKernels(methods: NativeMethods): AttentionKernels {
         ...argumentsOf(shape),
         scale,
         precision === 'bf16',
+        ...scoresOf(shape),
       ),
-    attentionCached: (out, keyCache, valueCache, qkv, slots, positions, shape, cacheLength, scale) =>
+    attentionCached: (
+      out,
+      keyCache,
+      valueCache,
+      qkv,
+      slots,
+      positions,
+      shape,
+      cacheLength,
+      scale,
+      window = 0,
+    ) =>
       native.attentionCached(
         out,
         keyCache,
@@ -68,8 +90,14 @@ export function attentionKernels(methods: NativeMethods): AttentionKernels {
         ...argumentsOf(shape),
         cacheLength,
         scale,
+        window,
+        ...scoresOf(shape),
       ),
   };
+}
+
+function scoresOf({ scores }: AttentionShape): ScoreArguments {
+  return [scores?.slopes ?? null, scores?.cap ?? 0];
 }
 
 function argumentsOf(shape: AttentionShape): ShapeArguments {

@@ -30,6 +30,7 @@ const UNARY: readonly UnaryOp[] = [
   'sigmoid',
   'silu',
   'gelu',
+  'gelu-tanh',
   'relu',
   'square',
   'sqrt',

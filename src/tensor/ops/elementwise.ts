@@ -24,6 +24,32 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   return y;
 }
 
+/** x + b, b [D] added to every row of x [.., D]. Consumes x: the sum takes its memory. */
+export function addBias(tape: Tape, x: Tensor, b: Tensor): Tensor {
+  const { rows, dim } = asMatrix(x);
+  assert(b.size === dim, `addBias: [${b.shape}] to [${x.shape}]`);
+  const { kernels } = tape;
+  kernels.binaryRow('add', x.data, x.data, b.data, rows, dim);
+  const y = tape.wrap(x.data, x.shape, x, b);
+  tape.record(y, (dy) => {
+    const db = tape.gradOf(b);
+    if (db) kernels.columnSum(db.grad, dy, rows, dim, db.accumulate);
+    tape.passGrad(x, dy);
+  });
+  return y;
+}
+
+/** factor · x. */
+export function scaled(tape: Tape, x: Tensor, factor: number): Tensor {
+  const y = tape.output(x.shape, x);
+  tape.kernels.scale(y.data, x.data, factor);
+  tape.record(y, (dy) => {
+    const dx = tape.gradOf(x);
+    if (dx) tape.kernels.scale(dx.grad, dy, factor, dx.accumulate);
+  });
+  return y;
+}
+
 /**
  * x + delta on the residual stream. Both gradients are the output's own memory, without a copy; so nothing but the op
  * that made `delta` may read delta's gradient, and delta must not be used elsewhere.

@@ -3,7 +3,7 @@
  * Legend: R rows, K inputs, N outputs, G groups (experts), S rows sorted by group.
  */
 import { assert } from '../../base/index.ts';
-import type { Kernels, PackedFormat, PackedMatrix, Precision } from '../kernels.ts';
+import type { FloatArray, Kernels, PackedFormat, PackedMatrix, Precision } from '../kernels.ts';
 import type { Tape } from '../tape.ts';
 import { asMatrix, type Tensor } from '../tensor.ts';
 
@@ -45,10 +45,18 @@ export class PackedWeight {
   forward(kernels: Kernels): PackedMatrix {
     this.forwardPack ??= kernels.createPacked(this.inputs, this.outputs, this.groups, this.format);
     if (this.forwardVersion !== this.tensor.version) {
+      assert(this.tensor.data.length > 0, 'weights that are kept packed only were not filled');
       kernels.pack(this.forwardPack, this.tensor.data, this.layout === 'out-in');
       this.forwardVersion = this.tensor.version;
     }
     return this.forwardPack;
+  }
+
+  /** Packs `values` for the forward pass, of a tensor that keeps none of its own. */
+  fill(kernels: Kernels, values: FloatArray): void {
+    this.forwardPack ??= kernels.createPacked(this.inputs, this.outputs, this.groups, this.format);
+    kernels.pack(this.forwardPack, values, this.layout === 'out-in');
+    this.forwardVersion = this.tensor.version;
   }
 
   /** B of dx = dy · B, [N, K]. */

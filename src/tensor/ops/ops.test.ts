@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { createReferenceKernels } from '../reference/index.ts';
 import { Tape } from '../tape.ts';
-import { attention, ropeTable } from './attention.ts';
+import { attention } from './attention.ts';
 import { projectionCrossEntropy } from './cross-entropy.ts';
-import { add, matmul, mean, mul, residualAdd, softmax, unary } from './elementwise.ts';
+import { add, addBias, matmul, mean, mul, residualAdd, scaled, softmax, unary } from './elementwise.ts';
 import { embedding } from './embedding.ts';
 import { glu } from './glu.ts';
 import { checkGradients } from './gradcheck.suite.ts';
 import { groupedLinear, linear, PackedWeight } from './linear.ts';
-import { layerNorm, rmsNorm } from './norm.ts';
+import { columnNorms, layerNorm, rmsNorm } from './norm.ts';
+import { ropeTable } from './rope.ts';
 import { combine, dispatch, planDispatch, route } from './routing.ts';
 
 const f64 = (n: number) => new Float64Array(n);
@@ -54,6 +55,24 @@ describe('gradients against finite differences in float64', () => {
     checkGradients([[3, 6], [6]], (tape, [x, w]) => rmsNorm(tape, x!, w!, 1e-5));
   });
 
+  it('norms of groups of columns', () => {
+    checkGradients([[3, 14], [3], [4]], (tape, [x, head, all]) =>
+      columnNorms(
+        tape,
+        x!,
+        [
+          { first: 0, groups: 2, weight: head! },
+          { first: 7, groups: 1, weight: all! },
+        ],
+        1e-5,
+      ),
+    );
+  });
+
+  it('bias and scale', () => {
+    checkGradients([[3, 4], [4]], (tape, [x, b]) => addBias(tape, scaled(tape, x!, -1.5), b!));
+  });
+
   it('attention: grouped heads, documents, rotation, clipping', () => {
     const positions = Int32Array.of(0, 1, 2, 3, 4, 0, 1);
     const firstKey = Int32Array.of(0, 0, 0, 3, 3, 5, 5);
@@ -69,11 +88,17 @@ describe('gradients against finite differences in float64', () => {
     };
     checkGradients([[7, 64]], (tape, [qkv]) => attention(tape, qkv!, { ...options, clip: 0 }));
     checkGradients([[7, 64]], (tape, [qkv]) => attention(tape, qkv!, { ...options, clip: 1.1 }));
+    for (const scores of [{ slopes: Float32Array.of(0.5, 0.25, 0.125, 0.0625) }, { cap: 1.5 }]) {
+      checkGradients([[7, 64]], (tape, [qkv]) =>
+        attention(tape, qkv!, { ...options, clip: 0, rope: null, scores }),
+      );
+    }
   });
 
   it('gated linear unit', () => {
     checkGradients([[4, 6]], (tape, [x]) => glu(tape, x!, 'silu'));
     checkGradients([[4, 6]], (tape, [x]) => glu(tape, x!, 'gelu'));
+    checkGradients([[4, 6]], (tape, [x]) => glu(tape, x!, 'gelu-tanh'));
   });
 
   it('a whole layer of experts: route, dispatch, grouped products, combine', () => {

@@ -5,9 +5,10 @@
  * Backward from lse (Dao et al. 2022, FlashAttention): p_j = exp(s_j - lse), dp_j = dout·v_j, delta = dout·out,
  * ds_j = p_j · (dp_j - delta), dq += scale · ds_j · k_j, dk_j += scale · ds_j · q, dv_j += p_j · dout.
  * bf16 rounds q, k, v and dout, in delta too; probabilities stay in double precision.
+ * Where scores are changed, s_j is the changed score; of a cap the gradient passes through 1 - (s_j / cap)².
  */
 import { assert } from '../../base/index.ts';
-import type { AttentionShape, FloatArray, Precision, TransformerKernels } from '../kernels.ts';
+import type { AttentionShape, FloatArray, Precision, ScoreChange, TransformerKernels } from '../kernels.ts';
 import { asOperand } from './bf16.ts';
 import { checkIndices, checkLength } from './lengths.ts';
 
@@ -16,7 +17,13 @@ type AttentionKernels = Pick<
   'attentionForward' | 'attentionBackward' | 'attentionCached'
 >;
 
-/** Softmax-weighted values of one query: writes out[outBase..] and returns the lse. Key j starts at keyBase + j·stride. */
+/** A scaled score as the softmax takes it; `distance` = key - query, 0 or less. */
+function changed(score: number, distance: number, head: number, change: ScoreChange | undefined): number {
+  if (change?.cap) return change.cap * Math.tanh(score / change.cap);
+  return score + (change?.slopes?.[head] ?? 0) * distance;
+}
+
+/** Softmax-weighted values of one query, the last of its keys: writes out[outBase..] and returns the lse. Key j starts at keyBase + j·stride. */
 function attendOne(
   out: FloatArray,
   outBase: number,
@@ -30,11 +37,14 @@ function attendOne(
   stride: number,
   headDim: number,
   scale: number,
+  head: number,
+  change: ScoreChange | undefined,
 ): number {
   const scores = new Float64Array(count);
   let max = -Infinity;
   for (let j = 0; j < count; j++) {
-    scores[j] = scale * dot(query, queryBase, keys, keyBase + j * stride, headDim);
+    const score = scale * dot(query, queryBase, keys, keyBase + j * stride, headDim);
+    scores[j] = changed(score, j + 1 - count, head, change);
     max = Math.max(max, scores[j]);
   }
   let total = 0;
@@ -83,6 +93,8 @@ function attentionForward(
         columns,
         headDim,
         scale,
+        h,
+        shape.scores,
       );
     }
   }
@@ -118,8 +130,10 @@ function attentionBackward(
       for (let j = firstKey[r]; j <= r; j++) {
         const key = j * columns + keyColumn;
         const value = key + kvHeads * headDim;
-        const p = Math.exp(scale * dot(operand, query, operand, key, headDim) - lse[h * rows + r]);
-        const ds = scale * p * (dot(gradient, o, operand, value, headDim) - delta);
+        const score = changed(scale * dot(operand, query, operand, key, headDim), j - r, h, shape.scores);
+        const p = Math.exp(score - lse[h * rows + r]);
+        const slope = shape.scores?.cap ? 1 - (score / shape.scores.cap) ** 2 : 1;
+        const ds = scale * p * slope * (dot(gradient, o, operand, value, headDim) - delta);
         for (let i = 0; i < headDim; i++) {
           sums[query + i] += ds * operand[key + i];
           sums[key + i] += ds * operand[query + i];
@@ -141,6 +155,7 @@ function attentionCached(
   shape: AttentionShape,
   cacheLength: number,
   scale: number,
+  window = 0,
 ): void {
   const { rows, heads, kvHeads, headDim } = shape;
   const columns = checkShape(shape, qkv);
@@ -159,11 +174,27 @@ function attentionCached(
   }
   for (let r = 0; r < rows; r++) {
     for (let h = 0; h < heads; h++) {
-      const base = slots[r] * cacheLength * width + Math.floor((h * kvHeads) / heads) * headDim;
+      const count = window > 0 ? Math.min(window, positions[r] + 1) : positions[r] + 1;
+      const first = slots[r] * cacheLength + positions[r] + 1 - count;
+      const base = first * width + Math.floor((h * kvHeads) / heads) * headDim;
       const o = (r * heads + h) * headDim;
       const query = r * columns + h * headDim;
-      const count = positions[r] + 1;
-      attendOne(out, o, qkv, query, keyCache, base, valueCache, base, count, width, headDim, scale);
+      attendOne(
+        out,
+        o,
+        qkv,
+        query,
+        keyCache,
+        base,
+        valueCache,
+        base,
+        count,
+        width,
+        headDim,
+        scale,
+        h,
+        shape.scores,
+      );
     }
   }
 }
@@ -176,7 +207,9 @@ function dot(a: FloatArray, aBase: number, b: FloatArray, bBase: number, length:
 
 /** Checks the heads and the length of qkv; returns C, the columns of a row. */
 function checkShape(shape: AttentionShape, qkv: FloatArray): number {
-  const { rows, heads, kvHeads, headDim } = shape;
+  const { rows, heads, kvHeads, headDim, scores } = shape;
+  if (scores?.slopes) checkLength('slopes', scores.slopes, heads);
+  assert(!scores?.cap || (scores.cap > 0 && !scores.slopes), 'a cap is above 0 and comes without slopes');
   assert(
     heads > 0 && kvHeads > 0 && headDim > 0 && heads % kvHeads === 0,
     `${heads} heads of ${headDim} do not share ${kvHeads} key/value heads evenly`,

@@ -5,6 +5,7 @@
 import { assert } from '../../base/index.ts';
 import type { Kernels } from '../kernels.ts';
 import { attentionKernels } from './attention.ts';
+import { blockKernels } from './blocks/index.ts';
 import { dispatchKernels } from './dispatch.ts';
 import { elementwiseKernels } from './elementwise.ts';
 import { embeddingKernels } from './embedding.ts';
@@ -40,5 +41,6 @@ export function createReferenceKernels(): Kernels {
     ...softmaxKernels,
     adamw,
     ...elementwiseKernels,
+    ...blockKernels,
   };
 }

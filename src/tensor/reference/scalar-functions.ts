@@ -1,6 +1,7 @@
 /**
  * The scalar functions of the element-wise kernels and their derivatives, in double precision.
- * `gelu` is the exact one, x · Φ(x) (Hendrycks and Gimpel 2016), as PyTorch's default, not the tanh approximation.
+ * `gelu` is the exact one, x · Φ(x) (Hendrycks and Gimpel 2016), as PyTorch's default; `gelu-tanh` the approximation of the
+ * same paper, 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))).
  */
 import type { UnaryOp } from '../kernels.ts';
 
@@ -18,6 +19,7 @@ export const SCALAR_FUNCTIONS: Readonly<Record<UnaryOp, ScalarFunction>> = {
   sigmoid: { value: sigmoid, derivative: (_x, y) => y * (1 - y) },
   silu: { value: (x) => x * sigmoid(x), derivative: siluDerivative },
   gelu: { value: (x) => x * normalCdf(x), derivative: (x) => normalCdf(x) + x * normalDensity(x) },
+  'gelu-tanh': { value: geluTanh, derivative: geluTanhSlope },
   relu: { value: (x) => Math.max(x, 0), derivative: (x) => (x > 0 ? 1 : 0) },
   square: { value: (x) => x * x, derivative: (x) => 2 * x },
   sqrt: { value: Math.sqrt, derivative: (_x, y) => 0.5 / y },
@@ -30,6 +32,18 @@ function sigmoid(x: number): number {
 function siluDerivative(x: number): number {
   const s = sigmoid(x);
   return s * (1 + x * (1 - s));
+}
+
+const GELU_SCALE = Math.sqrt(2 / Math.PI);
+const GELU_CUBE = 0.044715;
+
+function geluTanh(x: number): number {
+  return 0.5 * x * (1 + Math.tanh(GELU_SCALE * (x + GELU_CUBE * x ** 3)));
+}
+
+function geluTanhSlope(x: number): number {
+  const t = Math.tanh(GELU_SCALE * (x + GELU_CUBE * x ** 3));
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * GELU_SCALE * (1 + 3 * GELU_CUBE * x * x);
 }
 
 function normalDensity(x: number): number {
