@@ -9,8 +9,14 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, mkdirSync, rmSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DabarexError, fileError, type OnProgress, ThreadPool, writeFileAtomic } from '../base/index.ts';
-import { tryLock } from '../runs/index.ts';
+import {
+  DabarexError,
+  fileError,
+  type OnProgress,
+  ThreadPool,
+  tryLock,
+  writeFileAtomic,
+} from '../base/index.ts';
 import { TokenBuffer, type Tokenizer } from '../tokenizer/index.ts';
 import { lineBlocks, textBlocks } from './line-blocks.ts';
 import { Chunker, type ChunkSettings, type Chunks } from './text-chunks.ts';
@@ -28,7 +34,6 @@ export interface IndexOptions extends ChunkSettings {
   readonly tokenizer: Tokenizer;
   readonly cacheDir: string;
   readonly threads: number;
-  readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
@@ -55,9 +60,9 @@ export class TextIndexer {
   }
 
   /** @throws file_missing, text_invalid, text_changed, and what {@link fileError} knows of the cache */
-  async index(path: string): Promise<IndexedFile> {
-    const { cacheDir, format, textField, chunkBytes } = this.options;
-    const { sha256, stamp } = await contentOf(path, cacheDir, this.options);
+  async index(path: string, onProgress?: OnProgress): Promise<IndexedFile> {
+    const { cacheDir, format, textField, chunkBytes, signal } = this.options;
+    const { sha256, stamp } = await contentOf(path, cacheDir, { onProgress, signal });
     const field = format === 'jsonl' ? textField : '';
     const key = JSON.stringify([CODE_VERSION, sha256, this.tokenizerSha256, format, field, chunkBytes]);
     const name = createHash('sha256').update(key).digest('hex').slice(0, 32);
@@ -68,7 +73,7 @@ export class TextIndexer {
       mkdirSync(dirname(place), { recursive: true });
       const release = await this.waitFor(`${place}.lock`);
       try {
-        const chunks = finished(place, stamp) ?? (await this.make(path, place, stamp));
+        const chunks = finished(place, stamp) ?? (await this.make(path, place, stamp, onProgress));
         return { path, stamp, chunks };
       } finally {
         release();
@@ -82,8 +87,13 @@ export class TextIndexer {
     await this.pool?.close();
   }
 
-  private async make(path: string, place: string, stamp: FileStamp): Promise<Chunks> {
-    const { onProgress, signal, format, tokenizer } = this.options;
+  private async make(
+    path: string,
+    place: string,
+    stamp: FileStamp,
+    onProgress: OnProgress | undefined,
+  ): Promise<Chunks> {
+    const { signal, format, tokenizer } = this.options;
     const journal = `${place}.journal`;
     const { records, validBytes } = readRecords(journal);
     if (records.length > 0) truncateSync(journal, validBytes);
