@@ -56,7 +56,7 @@ afterAll(async () => {
 
 async function found(url: string): Promise<string[]> {
   const npm = { registry: address, cache: join(root, 'npm'), fetchRetries: 0 };
-  const stores = { s3: s3.s3, npm, cacheDir: join(root, 'sources'), limits: { retry: { attempts: 1 } } };
+  const stores = { s3: s3.s3, npm, cacheDir: join(root, 'sources') };
   const files = await findFiles(url, { baseDir: root, cache: () => cache, stores });
   const contents = files.map(({ path }) => readFileSync(path, 'utf8'));
   for (const each of files) each.release();

@@ -5,6 +5,15 @@ export { type DataState, dataStateSchema } from './data-state.ts';
 export { type EvaluationOptions, evaluationBatches } from './evaluation.ts';
 export type { ShardHealth } from './inspect/health.ts';
 export { type ColumnReport, type Inspection, type InspectOptions, inspectMds } from './inspect/inspect.ts';
+export { type Fetched, inspectRemoteMds } from './inspect/remote.ts';
+export {
+  DuplicateFinder,
+  type DuplicateReport,
+  type Spread,
+  SpreadCounter,
+  TokenCounter,
+  type TokenReport,
+} from './inspect/statistics.ts';
 export { type LineBlock, lineBlocks } from './line-blocks.ts';
 export { isRemote } from './loader/batch-source.ts';
 export { BatchLoader, type BatchLoaderOptions } from './loader/loader.ts';
