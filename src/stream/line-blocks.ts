@@ -1,7 +1,7 @@
 /**
  * A file as blocks of whole lines, or of text cut at safe places, each in memory of its own, so that it can be given to a thread.
  * Only `\n` ends a line: JSON leaves U+2028 as it is. A line longer than a block makes a longer block. Where blocks end depends
- * on nothing but the file and the options.
+ * on nothing but the file and the options; and a pass that begins where a block of an earlier one ended goes on with the same blocks.
  */
 import { open } from 'node:fs/promises';
 import { DabarexError } from '../base/index.ts';
@@ -62,29 +62,31 @@ async function* blocks(
     throw new DabarexError('file_missing', `${path} cannot be read. Check the path.`, { path }, { cause });
   });
   try {
-    let block = new Uint8Array(blockBytes);
+    const place = { start: startByte, reach: reachFrom(startByte, blockBytes) };
+    let block = new Uint8Array(place.reach - place.start);
     let held = 0;
     let searched = 0;
-    let start = startByte;
     for (let ended = false; !ended; ) {
       signal?.throwIfAborted();
       while (held < block.length && !ended) {
-        const { bytesRead } = await file.read(block, held, block.length - held, start + held);
+        const { bytesRead } = await file.read(block, held, block.length - held, place.start + held);
         held += bytesRead;
         ended = bytesRead === 0;
       }
       const end = ended ? held : blockEnd(block, searched, held);
       if (end > 0) {
-        const rest = block.slice(end, held);
-        yield { bytes: end === block.length ? block : block.slice(0, end), startByte: start };
-        block = new Uint8Array(rest.length + blockBytes);
+        yield { bytes: end === block.length ? block : block.slice(0, end), startByte: place.start };
+        place.start += end;
+        place.reach = reachFrom(place.start, blockBytes);
+        const rest = block.subarray(end, Math.min(held, end + place.reach - place.start));
+        block = new Uint8Array(place.reach - place.start);
         block.set(rest);
         held = rest.length;
         searched = held;
-        start += end;
       } else if (!ended) {
-        if (held >= maxBytes) throw tooLong(path, start, maxBytes);
-        const grown = new Uint8Array(block.length * 2);
+        if (held >= maxBytes) throw tooLong(path, place.start, maxBytes);
+        place.reach += blockBytes * Math.ceil(block.length / blockBytes);
+        const grown = new Uint8Array(place.reach - place.start);
         grown.set(block);
         block = grown;
         searched = held;
@@ -93,6 +95,11 @@ async function* blocks(
   } finally {
     await file.close();
   }
+}
+
+/** Up to where a block that begins at `startByte` is looked for: the same after a pause as in one go. */
+function reachFrom(startByte: number, blockBytes: number): number {
+  return (Math.ceil(startByte / blockBytes) + 1) * blockBytes;
 }
 
 /** One after the last `\n` in `bytes[from..to)`, or 0. */

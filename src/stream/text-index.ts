@@ -118,7 +118,8 @@ export class TextIndexer {
       const chunks = chunk({ bytes, startByte: at, isLast: endByte >= stamp.sizeBytes, path });
       chunks.catch(() => {}); // told when its turn comes
       queue.push({ endByte, chunks });
-      while (queue.length > 3 * this.options.threads) await takeFirst();
+      // Without threads each block is done by now.
+      while (queue.length > (this.pool ? 3 * this.options.threads : 0)) await takeFirst();
     }
     while (queue.length > 0) await takeFirst();
     return publish(path, place, stamp, records);

@@ -73,7 +73,9 @@ export async function parquetToLines(path: string, options: UnpackOptions): Prom
       const column = `"${textField.replaceAll('"', '""')}"`;
       await connection.run(`COPY (SELECT ${column} FROM ${source}) TO ${quoted(temporary)} (FORMAT json)`);
     } catch (error) {
-      throw error instanceof DabarexError ? error : broken(path, 'Parquet', error);
+      throw error instanceof DabarexError
+        ? error
+        : (diskError(error, temporary) ?? broken(path, 'Parquet', error));
     } finally {
       connection.closeSync();
     }
@@ -140,4 +142,13 @@ function broken(path: string, what: string, cause: unknown): DabarexError {
 function tooLarge(path: string, limitBytes: number): DabarexError {
   const message = `${path} unpacks to more than ${limitBytes} bytes. Raise unpackLimitBytes if it may, or split the file.`;
   return new DabarexError('text_invalid', message, { path, limitBytes });
+}
+
+/** What the database says of a disk that is full, as the system would. */
+function diskError(error: unknown, path: string): unknown {
+  const { message } = error as Error;
+  const said = /(No space left on device)|(Disk quota exceeded)|(File too large)/.exec(message);
+  if (!said) return undefined;
+  const code = said[1] ? 'ENOSPC' : said[2] ? 'EDQUOT' : 'EFBIG';
+  return fileError(Object.assign(new Error(message, { cause: error }), { code, syscall: 'write' }), path);
 }
