@@ -170,6 +170,29 @@ describe('the data of a recipe', () => {
     ).toMatch(/tokenizer\.kind: text files are read with a tokenizer that is there already: kind: file/);
   });
 
+  it("takes a mix under MosaicML's orders once, and no ramp", () => {
+    const curriculum = [
+      { duration: '0.5dur', weights: { prose: 1 } },
+      { duration: 'rest', weights: { code: 1 } },
+    ];
+    const stream = { shuffle: 'py1e', shares: { prose: { proportion: 1 } } };
+    const tokenizer = { kind: 'file', path: 'tokenizer.json' };
+    const mosaic = (data: object) => refusal({ shards, ...data }, { tokenizer });
+    expect(mosaic({ stream })).toBe('accepted');
+    expect(mosaic({ stream: { shuffle: 'py1e' }, curriculum })).toBe('accepted');
+    expect(mosaic({ stream, curriculum })).toMatch(
+      /data\.stream\.shares: the curriculum says the mix; give one/,
+    );
+    const ramped = [curriculum[0], { ...curriculum[1], ramp: 'linear' }];
+    expect(mosaic({ stream: { shuffle: 'naive' }, curriculum: ramped })).toMatch(
+      /data\.curriculum\.1\.ramp: under MosaicML's orders every mix begins an epoch.*choose shuffle: block/,
+    );
+    expect(mosaic({ curriculum: ramped })).toBe('accepted');
+    expect(mosaic({ stream: { shuffle: 'py1e', shares: { verse: { repeat: 2 } } } })).toMatch(
+      /stream\.shares\.verse: the data has no such domain/,
+    );
+  });
+
   it('knows the domains of its shards', () => {
     const curriculum = [{ duration: 'rest', weights: { verse: 1 } }];
     expect(refusal({ shards, curriculum })).toMatch(
