@@ -91,7 +91,7 @@ function explained(error: unknown, url: string): DabarexError {
   );
 }
 
-/** Addresses of registries and proxies may hold a name and password; which are shown to no one. */
+/** Addresses of registries and proxies may hold a name and password, which are shown to no one. */
 function withoutPasswords(text: string): string {
   return text.replace(/:\/\/[^/\s]*@/g, '://...@');
 }
