@@ -99,7 +99,12 @@ function start(
   { limits = '', uid }: { limits?: string; uid?: number } = {},
 ): Started {
   const tsx = join(repository, 'node_modules/tsx/dist/loader.mjs');
-  const command = [process.execPath, '--import', tsx, join(repository, 'tests/recovery/prepare-process.ts')];
+  const command = [
+    process.execPath,
+    '--import',
+    tsx,
+    new URL('./prepare-process.ts', import.meta.url).pathname,
+  ];
   const script = `${limits === '' ? '' : `ulimit ${limits}; `}exec "$@"`;
   const child = spawn(
     'bash',
