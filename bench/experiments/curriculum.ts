@@ -169,6 +169,11 @@ async function tokenDataOf({ data: prepare, tokenizer, train }: Recipe): Promise
     documentsDir,
     tokenizer: bpe,
     key: manifest.key,
+    origin: {
+      documents_key: manifest.corpusKey,
+      shards_key: manifest.key,
+      tokenizer_sha256: manifest.tokenizerSha256,
+    },
     sequenceLength,
     domains: Object.fromEntries(domains),
   };

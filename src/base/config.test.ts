@@ -63,6 +63,7 @@ describe('parseConfig', () => {
     [kinds, { kind: 'head' }, 'x.kind: "head" must be "tail" or "hash".'],
     [z.union([z.string(), z.number()]), true, 'x: true must be text or a number.'],
     [z.string().regex(/^a/, { message: 'begin with an a' }), 'b', 'x: begin with an a.'],
+    [z.union([z.string(), z.strictObject({ y: z.number() })]), { y: 'z' }, 'x.y: "z" must be a number.'],
   ])('says in our words what is wrong with a value (%#)', (of, x, message) => {
     expect(() => parseConfig(z.strictObject({ x: of }), { x }, 'a.yaml')).toThrow(
       expect.objectContaining({

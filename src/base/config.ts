@@ -15,7 +15,7 @@ import { nearestWord } from './nearest.ts';
 export function parseConfig<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
   const result = schema.safeParse(value);
   if (result.success) return deepFreeze(result.data);
-  const issue = result.error.issues[0]!;
+  const issue = narrowed(result.error.issues[0]!);
   const path = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') throw unknownKey(schema, issue.path, issue.keys[0]!, where);
   throw new DabarexError(
@@ -23,6 +23,16 @@ export function parseConfig<T>(schema: z.ZodType<T>, value: unknown, where: stri
     `${where}: ${path || '(top level)'}: ${describeIssue(issue, value)}. Correct this value and run again.`,
     { where, path },
   );
+}
+
+/** Of a union whose alternatives are of different types, what is wrong with the one of the value's type. */
+function narrowed(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const isOtherType = ([first]: readonly z.core.$ZodIssue[]) =>
+    first?.code === 'invalid_type' && first.path.length === 0;
+  const [fitting, ...others] = issue.errors.filter((each) => !isOtherType(each));
+  const [first] = others.length === 0 ? (fitting ?? []) : [];
+  return first ? narrowed({ ...first, path: [...issue.path, ...first.path] }) : issue;
 }
 
 function unknownKey(

@@ -2,13 +2,14 @@
 import { z } from 'zod';
 import { DabarexError } from '../base/index.ts';
 import { type PrepareConfig, prepareConfigSchema } from '../prepare/index.ts';
-import { isMosaicOrder, streamConfigSchema } from '../stream/index.ts';
+import { isMosaicOrder, streamConfigSchema, type TextFilesConfig, textFilesSchema } from '../stream/index.ts';
 import type { TokenizerConfig } from '../tokenizer/index.ts';
 import { Curriculum, curriculumSchema, type TrainConfig } from '../train/index.ts';
 
-const places = z.record(z.string().regex(/^[a-z][a-z0-9_-]*$/), z.string().min(1));
+const domainName = z.string().regex(/^[a-z][a-z0-9_-]*$/);
+const places = z.record(domainName, z.union([z.string().min(1), textFilesSchema]));
 
-/** Token shards that are there already, by domain: folders, or their URLs in a store. */
+/** Data that needs no preparation, by domain: folders of token shards, or their URLs in a store, or text files. */
 export const shardsConfigSchema = z.strictObject({
   train: places.refine((train) => Object.keys(train).length > 0, 'name at least one domain'),
   /** for evaluation */
@@ -36,7 +37,7 @@ export function corpusConfigOf(data: DataConfig): PrepareConfig {
   if (domains) return { ...config, domains };
   throw new DabarexError(
     'config_invalid',
-    'The data of this recipe is token shards (data.shards): there is no text to prepare. Give data.domains, or train.',
+    'The data of this recipe is ready (data.shards): there are no domains whose text is to be prepared. Give data.domains, or train.',
     { path: 'data.domains' },
   );
 }
@@ -44,6 +45,20 @@ export function corpusConfigOf(data: DataConfig): PrepareConfig {
 /** Names of the domains that a recipe's data has. */
 export function domainsOf(data: DataConfig): string[] {
   return Object.keys(data.domains ?? data.shards?.train ?? {});
+}
+
+/** Whether some of the data, of training or held out, is text files. */
+export function readsTextFiles({ shards }: DataConfig): boolean {
+  return textFilesOf(shards).length > 0;
+}
+
+/** Where in `data.shards` text files stand. */
+function textFilesOf(shards: DataConfig['shards']): { path: string[]; files: TextFilesConfig }[] {
+  return Object.entries(shards ?? {}).flatMap(([split, domains]) =>
+    Object.entries(domains).flatMap(([name, files]) =>
+      typeof files === 'string' ? [] : [{ path: ['data', 'shards', split, name], files }],
+    ),
+  );
 }
 
 type Fail = (path: (string | number)[], message: string) => void;
@@ -58,18 +73,7 @@ export function checkData(
   if (data.domains && data.shards) fail(['data', 'shards'], 'stands in place of domains; give one of them');
   else if (!data.domains && !data.shards)
     fail(['data', 'domains'], 'missing; name domains, or shards that are there already');
-  for (const name of Object.keys(data.shards?.heldout ?? {})) {
-    if (Object.hasOwn(data.shards!.train, name)) continue;
-    fail(
-      ['data', 'shards', 'heldout', name],
-      `no training shards have this name; there are ${domainsOf(data).join(', ')}`,
-    );
-  }
-  if (data.shards && tokenizer && tokenizer.kind !== 'file') {
-    const reason =
-      'there is no text to learn a tokenizer from: give that of the shards, kind file and its path';
-    fail(['tokenizer', 'kind'], reason);
-  }
+  checkShards(data, tokenizer, fail);
   if (data.domains && data.stream.packing !== 'none') {
     fail(
       ['data', 'stream', 'packing'],
@@ -81,6 +85,33 @@ export function checkData(
     for (const { path, message } of error?.issues ?? []) {
       fail(['data', ...path.map((part) => (typeof part === 'number' ? part : String(part)))], message);
     }
+  }
+}
+
+function checkShards(data: DataConfig, tokenizer: TokenizerConfig | undefined, fail: Fail): void {
+  const { shards, stream } = data;
+  if (!shards) return;
+  for (const name of Object.keys(shards.heldout)) {
+    if (Object.hasOwn(shards.train, name)) continue;
+    fail(
+      ['data', 'shards', 'heldout', name],
+      `no training data has this name; there is ${domainsOf(data).join(', ')}`,
+    );
+  }
+  const [text] = textFilesOf(shards);
+  if (tokenizer && tokenizer.kind !== 'file') {
+    const reason = text
+      ? 'text files are read with a tokenizer that is there already: kind: file, and as path the tokenizer.json of an earlier run, of a ' +
+        'model, or what "dabarex tokenizer train" made'
+      : 'there is no text to learn a tokenizer from: give that of the shards, kind file and its path';
+    fail(['tokenizer', 'kind'], reason);
+  }
+  if (text && stream.packing !== 'none') {
+    const where = text.path.join('.');
+    fail(
+      ['data', 'stream', 'packing'],
+      `text files (${where}) are cut into whole sequences; packing is for shards of documents`,
+    );
   }
 }
 

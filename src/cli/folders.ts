@@ -14,3 +14,8 @@ export function dataDirOf(context: CliContext): string {
 export function sourcesDirOf(context: CliContext): string {
   return join(context.cacheDir, 'sources');
 }
+
+/** Indexes of text files that are read without shards, and what was unpacked of them. */
+export function textsDirOf(context: CliContext): string {
+  return join(context.cacheDir, 'texts');
+}

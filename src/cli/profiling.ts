@@ -120,7 +120,7 @@ async function findPrepared(
   try {
     const data = await makeTokenData(caller, { onlyFinished: true });
     const { tokenizer } = data;
-    const streams = trainStreamsOf(data);
+    const streams = trainStreamsOf(data) as Record<string, string>;
     const { seed } = recipe;
     const open = () => new StreamingDataset({ streams, seed, endOfText: tokenizer.endOfTextId });
     return { tokenizer, open };

@@ -139,12 +139,57 @@ describe('the data of a recipe', () => {
     expect(refusal({ domains, shards })).toMatch(/data\.shards: stands in place of domains/);
     expect(refusal({ shards }, { tokenizer: { kind: 'char' } })).toMatch(/tokenizer\.kind: there is no text/);
     expect(refusal({ shards: { ...shards, heldout: { verse: 'x' } } })).toMatch(
-      /heldout\.verse: no training shards.*prose, code/,
+      /heldout\.verse: no training data.*prose, code/,
     );
     expect(refusal({ shards: { train: {} } })).toMatch(/data\.shards\.train: name at least one/);
     expect(refusal({ domains, stream: { packing: 'bestFit' } })).toMatch(/data\.stream\.packing/);
     expect(refusal({ shards, stream: { cacheLimit: '10 gallons' } })).toMatch(
       /cacheLimit: write a number and a unit/,
+    );
+  });
+
+  it('is text files, with a tokenizer that is there', () => {
+    const tokenizer = { kind: 'file', path: 'tokenizer.json' };
+    const text = (prose: object | string, more: object = {}) =>
+      refusal({ shards: { train: { prose, code: '/data/code' } }, ...more }, { tokenizer });
+    expect(text({ files: ['texts/*.jsonl', 's3://bucket/t/*.jsonl', 'npm:a@1.0.0#**'] })).toBe('accepted');
+    expect(text({ files: ['a.gz'], format: 'jsonl', textField: 'body' })).toBe('accepted');
+    expect(text({ files: [] })).toMatch(/train\.prose\.files: \[\] must be a list of at least 1/);
+    expect(text('')).toMatch(/train\.prose: "" must be text of at least 1/);
+    expect(text({ files: ['[z-a]'] })).toMatch(/prose\.files\.0: The pattern "\[z-a\]" cannot be read/);
+    expect(text({ files: ['https://host/*.jsonl#x'] })).toMatch(/files\.0: .*name its files one by one/);
+    expect(text({ files: ['ftp://host/a.txt'] })).toMatch(/prose\.files\.0: .*"ftp:" is not known/);
+    expect(text({ files: ['a.csv'], format: 'csv' })).toMatch(/prose\.format: "csv" must be "jsonl" or/);
+    expect(() => loadRecipe(base, ['data={shards: {train: {a: {files: [x.txt], textFeild: b}}}}'])).toThrow(
+      /unknown key "data\.shards\.train\.a\.textFeild"\. Did you mean "data\.shards\.train\.a\.textField"/,
+    );
+    const packed = { stream: { packing: 'bestFit' } };
+    expect(text({ files: ['a.txt'] }, packed)).toMatch(/packing: text files \(data\.shards\.train\.prose\)/);
+    expect(
+      refusal({ shards: { train: { a: { files: ['a.txt'] } } } }, { tokenizer: { kind: 'char' } }),
+    ).toMatch(/tokenizer\.kind: text files are read with a tokenizer that is there already: kind: file/);
+  });
+
+  it("takes a mix under MosaicML's orders once, and no ramp", () => {
+    const curriculum = [
+      { duration: '0.5dur', weights: { prose: 1 } },
+      { duration: 'rest', weights: { code: 1 } },
+    ];
+    const stream = { shuffle: 'py1e', shares: { prose: { proportion: 1 } } };
+    const tokenizer = { kind: 'file', path: 'tokenizer.json' };
+    const mosaic = (data: object) => refusal({ shards, ...data }, { tokenizer });
+    expect(mosaic({ stream })).toBe('accepted');
+    expect(mosaic({ stream: { shuffle: 'py1e' }, curriculum })).toBe('accepted');
+    expect(mosaic({ stream, curriculum })).toMatch(
+      /data\.stream\.shares: the curriculum says the mix; give one/,
+    );
+    const ramped = [curriculum[0], { ...curriculum[1], ramp: 'linear' }];
+    expect(mosaic({ stream: { shuffle: 'naive' }, curriculum: ramped })).toMatch(
+      /data\.curriculum\.1\.ramp: under MosaicML's orders every mix begins an epoch.*choose shuffle: block/,
+    );
+    expect(mosaic({ curriculum: ramped })).toBe('accepted');
+    expect(mosaic({ stream: { shuffle: 'py1e', shares: { verse: { repeat: 2 } } } })).toMatch(
+      /stream\.shares\.verse: the data has no such domain/,
     );
   });
 

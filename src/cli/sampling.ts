@@ -79,3 +79,14 @@ function numberIn(low: number, high: number, ends?: 'low end out'): (text: strin
     );
   };
 }
+
+/** A size as an option has it: `500MB`, `2GiB`, bytes. */
+export function byteCount(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([kMGT])(i?)B?|B)?$/i.exec(text);
+  const powers = ['k', 'm', 'g', 't'];
+  if (!match) throw new InvalidArgumentError('It must be a size, as 500MB, 2GiB or 1000000.');
+  const power = match[2] ? powers.indexOf(match[2].toLowerCase()) + 1 : 0;
+  const value = Number(match[1]) * (match[3] ? 1024 : 1000) ** power;
+  if (!(value >= 1 && value <= 1e18)) throw new InvalidArgumentError('It must be from 1 byte to 10^18.');
+  return value;
+}

@@ -11,6 +11,7 @@ export { type PreparedCorpus, type PrepareOptions, prepareCorpus } from './corpu
 export type { CorpusManifest, DomainReport, SourceReport, StageReport } from './corpus-report.ts';
 export { type CacheEntry, listDataCache, pruneDataCache, type UsedKeys } from './data-cache.ts';
 export { type Document, readDocuments } from './documents.ts';
+export { type InspectTextsOptions, inspectTexts, type TextInspection } from './inspect-texts.ts';
 export { type SampleDocument, type SampleLineage, sampleLineage } from './lineage.ts';
 export type { Share } from './pipeline/shares.ts';
 export { renderReport } from './report/report.ts';

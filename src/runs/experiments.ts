@@ -11,9 +11,12 @@ import type { RunState } from './status.ts';
 
 /** The content of `data.json`: hashes that name what a run is trained on. */
 export interface RunData {
+  /** of the documents; of data that was given ready: of the indexes of shards and the content of files */
   readonly documents_key: string;
   readonly shards_key: string;
   readonly tokenizer_sha256: string;
+  /** domain -> the text files that it is read from, in their order; of those domains that are */
+  readonly files?: Readonly<Record<string, readonly { readonly path: string; readonly sha256: string }[]>>;
 }
 
 export interface ExperimentRun {

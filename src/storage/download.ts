@@ -78,13 +78,28 @@ function explained(error: unknown, url: string): DabarexError {
     const { expected, found } = error as { expected?: unknown; found?: unknown };
     return hashMismatch(url, String(expected), String(found));
   }
-  const why = cause instanceof Error && cause.message ? `${message}: ${cause.message}` : message;
+  const why = withoutPasswords(
+    cause instanceof Error && cause.message ? `${message}: ${cause.message}` : message,
+  );
   const shown = shownUrl(url);
   return new DabarexError(
     'source_fetch_failed',
     `${shown} could not be fetched: ${code ? `${code}: ` : ''}${why.split('\n')[0]}. ` +
       'It is not in the cache either. Check the network, the proxy and the registry (`npm config get registry`), then run again.',
     { url: shown, reason: code ?? why },
-    { cause: error },
+    { cause: shownCause(error as Error) },
   );
+}
+
+/** Addresses of registries and proxies may hold a name and password, which are shown to no one. */
+function withoutPasswords(text: string): string {
+  return text.replace(/:\/\/[^/\s]*@/g, '://...@');
+}
+
+/** The error as `--debug` may show it. */
+function shownCause({ name, message, stack }: Error): Error {
+  const shown = new Error(withoutPasswords(message));
+  shown.name = name;
+  shown.stack = stack && withoutPasswords(stack);
+  return shown;
 }

@@ -1,6 +1,7 @@
 /** Object stores behind one interface, a cache of their objects on disk, and sources of text. */
 export type { DownloadOptions, NpmOptions } from './download.ts';
 export type { FileDigest } from './file-digest.ts';
+export { checkFilesUrl, type FindFilesOptions, type FoundFile, findFiles } from './find-files.ts';
 export { globMatcher } from './glob.ts';
 export type { HttpOptions } from './http-transport.ts';
 export { algorithmOf, hashMismatch, integrityOf, verifyIntegrity } from './integrity.ts';

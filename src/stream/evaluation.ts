@@ -2,6 +2,7 @@
 import { type Batch, emptyBatch, fillSequence, readSequence, readTokens } from './batch.ts';
 import { MdsReader } from './mds-reader.ts';
 import { fillPacked, packDocuments } from './packed-dataset.ts';
+import type { SampleReader } from './sample-reader.ts';
 
 export interface EvaluationOptions {
   readonly numSequences: number;
@@ -17,24 +18,28 @@ export interface EvaluationOptions {
 /**
  * All samples of a token data set, in order; the last batch is filled up with sequences whose targets are ignored.
  * Can be iterated more than once.
+ * @param source a folder of shards, or a reader, which stays open
  * @throws while iterating: sequence_length_mismatch, shard_truncated, shard_corrupt, shard_missing, shard_index_invalid
  */
-export function evaluationBatches(dir: string, options: EvaluationOptions): Iterable<Batch> {
-  return { [Symbol.iterator]: () => iterate(dir, options) };
+export function evaluationBatches(
+  source: string | SampleReader,
+  options: EvaluationOptions,
+): Iterable<Batch> {
+  return { [Symbol.iterator]: () => iterate(source, options) };
 }
 
-function* iterate(dir: string, options: EvaluationOptions): Generator<Batch> {
-  const reader = new MdsReader(dir);
+function* iterate(source: string | SampleReader, options: EvaluationOptions): Generator<Batch> {
+  const reader = typeof source === 'string' ? new MdsReader(source) : source;
   try {
     yield* options.packingWindow === undefined
       ? wholeBatches(reader, options)
       : packedBatches(reader, options);
   } finally {
-    reader.close();
+    if (reader !== source) reader.close();
   }
 }
 
-function* wholeBatches(reader: MdsReader, options: EvaluationOptions): Generator<Batch> {
+function* wholeBatches(reader: SampleReader, options: EvaluationOptions): Generator<Batch> {
   const { numSequences, sequenceLength, endOfText, vocabSize } = options;
   for (let start = 0; start < reader.numSamples; start += numSequences) {
     const batch = emptyBatch(numSequences, sequenceLength);
@@ -46,7 +51,7 @@ function* wholeBatches(reader: MdsReader, options: EvaluationOptions): Generator
   }
 }
 
-function* packedBatches(reader: MdsReader, options: EvaluationOptions): Generator<Batch> {
+function* packedBatches(reader: SampleReader, options: EvaluationOptions): Generator<Batch> {
   const { numSequences, sequenceLength, vocabSize, packingWindow = 1 } = options;
   for (let first = 0; first < reader.numSamples; first += packingWindow) {
     const count = Math.min(packingWindow, reader.numSamples - first);

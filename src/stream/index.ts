@@ -5,9 +5,19 @@ export { type DataState, dataStateSchema } from './data-state.ts';
 export { type EvaluationOptions, evaluationBatches } from './evaluation.ts';
 export type { ShardHealth } from './inspect/health.ts';
 export { type ColumnReport, type Inspection, type InspectOptions, inspectMds } from './inspect/inspect.ts';
+export { type Fetched, inspectRemoteMds } from './inspect/remote.ts';
+export {
+  DuplicateFinder,
+  type DuplicateReport,
+  type Spread,
+  SpreadCounter,
+  TokenCounter,
+  type TokenReport,
+} from './inspect/statistics.ts';
 export { isRemote } from './loader/batch-source.ts';
 export { BatchLoader, type BatchLoaderOptions } from './loader/loader.ts';
 export { fetchDataset, fetchIndex, type RemoteOptions } from './loader/remote-streams.ts';
+export { openTextPlace, type TextPlace } from './loader/text-streams.ts';
 export { type MergedIndex, mergeMdsIndexes } from './mds-merge.ts';
 export { MdsReader, type MdsReaderOptions, type MdsShardFile } from './mds-reader.ts';
 export { isMdsDataset, MdsWriter, type MdsWriterOptions } from './mds-writer.ts';
@@ -28,4 +38,5 @@ export { type SimulateOptions, type Simulation, simulate } from './simulate/simu
 export { indexedShards, SIMULATED_SHUFFLES, type SimulatedShard } from './simulate/uses.ts';
 export { DEFAULT_BLOCK_SIZE, StreamingDataset, type StreamingDatasetOptions } from './streaming-dataset.ts';
 export type { StreamingState } from './streaming-state.ts';
-export type { TextReader } from './text-reader.ts';
+export { type TextFilesConfig, textFilesSchema } from './text-config.ts';
+export type { TextContent, TextReader } from './text-reader.ts';

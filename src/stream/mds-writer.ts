@@ -30,6 +30,8 @@ export interface MdsWriterOptions {
   readonly gzipTimeSeconds?: number;
 }
 
+const MAX_SHARD_BYTES = 2 ** 32 - 1;
+
 /**
  * Writes samples one by one.
  * @example
@@ -102,13 +104,17 @@ export class MdsWriter {
 
   private add(payloads: readonly Uint8Array[]): void {
     assert(!this.finished, 'write after finish');
-    const bytes = this.joined(payloads);
-    const cost = bytes.byteLength + 4;
+    const numSizes = this.columns.filter(({ encoding }) => encoding.sizeBytes === null).length;
+    const cost = payloads.reduce((sum, each) => sum + each.byteLength, 4 * numSizes) + 4;
     if (this.sizeLimit !== null && this.sizeLimit < this.shardBytes + cost) this.flush();
-    if (this.shardBytes + cost > 2 ** 32 - 1) {
-      throw invalidSample(`sample ${this.numSamples}`, 'makes a shard of more than 4 GiB; set sizeLimit');
+    // Before anything is copied: offsets and sizes in a shard have 32 bits.
+    if (this.shardBytes + cost > MAX_SHARD_BYTES) {
+      throw invalidSample(
+        `sample ${this.numSamples}`,
+        `has ${cost} bytes, which makes a shard of more than 4 GiB; cut the sample up, or set sizeLimit where it is null`,
+      );
     }
-    this.samples.push(bytes);
+    this.samples.push(this.joined(payloads));
     this.shardBytes += cost;
     this.numSamples++;
   }

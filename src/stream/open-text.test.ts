@@ -18,6 +18,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TokenBuffer, type Tokenizer, trainBpe, trainChar } from '../tokenizer/index.ts';
 import { compressionOf } from './compression.ts';
 import { type OpenTextOptions, openTextReader } from './open-text.ts';
+import { lineBlocks } from './rows/blocks.ts';
 
 const WORDS = [
   'the cat',
@@ -281,4 +282,21 @@ describe('a text file that is not as it should be', () => {
       await expectStream([path], streamOf(Array(50).fill('the cat sat on the mat')), { cacheDir });
     }
   });
+});
+
+it('blocks after a pause are those of one go, also around long lines', async () => {
+  const lengths = fc.array(fc.integer({ min: 0, max: 700 }), { minLength: 1, maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(lengths, fc.integer({ min: 40, max: 300 }), async (sizes, blockBytes) => {
+      const path = fileOf(sizes.map((size) => `${'x'.repeat(size)}\n`).join(''));
+      const startsFrom = async (startByte: number) => {
+        const starts: number[] = [];
+        for await (const block of lineBlocks(path, { blockBytes, startByte })) starts.push(block.startByte);
+        return starts;
+      };
+      const whole = await startsFrom(0);
+      for (const [i, start] of whole.entries()) expect(await startsFrom(start)).toEqual(whole.slice(i));
+    }),
+    { numRuns: 30 },
+  );
 });

@@ -33,7 +33,6 @@ export interface IndexOptions extends ChunkSettings {
   readonly tokenizer: Tokenizer;
   readonly cacheDir: string;
   readonly threads: number;
-  readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
@@ -60,9 +59,9 @@ export class TextIndexer {
   }
 
   /** @throws file_missing, text_invalid, text_changed, and what {@link fileError} knows of the cache */
-  async index(path: string): Promise<IndexedFile> {
-    const { cacheDir, format, textField, chunkBytes } = this.options;
-    const { sha256, stamp } = await contentOf(path, cacheDir, this.options);
+  async index(path: string, onProgress?: OnProgress): Promise<IndexedFile> {
+    const { cacheDir, format, textField, chunkBytes, signal } = this.options;
+    const { sha256, stamp } = await contentOf(path, cacheDir, { onProgress, signal });
     const field = format === 'jsonl' ? textField : '';
     const key = JSON.stringify([CODE_VERSION, sha256, this.tokenizerSha256, format, field, chunkBytes]);
     const name = createHash('sha256').update(key).digest('hex').slice(0, 32);
@@ -73,7 +72,7 @@ export class TextIndexer {
       mkdirSync(dirname(place), { recursive: true });
       const release = await waitForLock(`${place}.lock`, this.options);
       try {
-        const chunks = finished(place, stamp) ?? (await this.make(path, place, stamp));
+        const chunks = finished(place, stamp) ?? (await this.make(path, place, stamp, onProgress));
         return { path, stamp, chunks };
       } finally {
         release();
@@ -87,8 +86,13 @@ export class TextIndexer {
     await this.pool?.close();
   }
 
-  private async make(path: string, place: string, stamp: FileStamp): Promise<Chunks> {
-    const { onProgress, signal, format, tokenizer } = this.options;
+  private async make(
+    path: string,
+    place: string,
+    stamp: FileStamp,
+    onProgress: OnProgress | undefined,
+  ): Promise<Chunks> {
+    const { signal, format, tokenizer } = this.options;
     const journal = `${place}.journal`;
     const { records, validBytes } = readRecords(journal);
     if (records.length > 0) truncateSync(journal, validBytes);
@@ -113,7 +117,8 @@ export class TextIndexer {
       const chunks = chunk({ bytes, startByte: at, isLast: endByte >= stamp.sizeBytes, path });
       chunks.catch(() => {}); // told when its turn comes
       queue.push({ endByte, chunks });
-      while (queue.length > 3 * this.options.threads) await takeFirst();
+      // Without threads each block is done by now.
+      while (queue.length > (this.pool ? 3 * this.options.threads : 0)) await takeFirst();
     }
     while (queue.length > 0) await takeFirst();
     return publish(path, place, stamp, records);

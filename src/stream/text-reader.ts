@@ -4,6 +4,7 @@
  * tokens every chunk has, so any sample is found without those before it and only the chunk or two that hold it are encoded.
  * What is encoded is kept for a while: reading in order encodes every chunk once.
  */
+import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { assert, DabarexError, lastAtMost } from '../base/index.ts';
 import { TokenBuffer, type Tokenizer } from '../tokenizer/index.ts';
@@ -13,9 +14,19 @@ import type { IndexedFile } from './text-index.ts';
 
 const MAX_OPEN_FILES = 64;
 
+/** What was in a file when it was opened. */
+export interface TextContent {
+  readonly path: string;
+  /** of the file as it lies there, packed or not */
+  readonly sha256: string;
+  readonly format: 'jsonl' | 'parquet' | 'text';
+}
+
 export interface TextReaderOptions {
   /** in the order of the stream */
   readonly files: readonly IndexedFile[];
+  /** of the files that these were made of */
+  readonly content: readonly TextContent[];
   readonly tokenizer: Tokenizer;
   readonly textField: string;
   /** tokens in a sample: the sequence length plus one */
@@ -27,6 +38,10 @@ export interface TextReaderOptions {
 export class TextReader implements SampleReader {
   readonly dir: string;
   readonly numSamples: number;
+  /** of the files, in the order of the stream */
+  readonly content: readonly TextContent[];
+  /** stands for the documents and their order, wherever the files lie */
+  readonly contentSha256: string;
   /** of all documents, end-of-text tokens included; those that fill no sample too */
   readonly numTokens: number;
   private readonly options: TextReaderOptions;
@@ -43,10 +58,16 @@ export class TextReader implements SampleReader {
   private bytes = new Uint8Array(1 << 14);
 
   constructor(options: TextReaderOptions) {
-    const { files, sampleTokens } = options;
+    const { files, content, textField, sampleTokens } = options;
     assert(sampleTokens >= 2, 'a sample holds a token and the next');
     this.options = options;
-    this.dir = files.map((file) => file.path).join(', ');
+    this.dir = named(content.map(({ path }) => path));
+    this.content = content;
+    const documents = content.map(({ sha256, format }) => [
+      sha256,
+      format === 'text' ? format : [format, textField],
+    ]);
+    this.contentSha256 = createHash('sha256').update(JSON.stringify(documents)).digest('hex');
     this.firstChunk = new Float64Array(files.length + 1);
     files.forEach(({ chunks }, f) => {
       this.firstChunk[f + 1] = this.firstChunk[f]! + chunks.starts.length;
@@ -163,4 +184,8 @@ export class TextReader implements SampleReader {
 function changed(path: string, cause?: unknown): DabarexError {
   const message = `${path} is not what it was when it was indexed. Put the old content back, or open it again to index the new.`;
   return new DabarexError('text_changed', message, { path }, { cause });
+}
+
+function named(paths: readonly string[]): string {
+  return paths.length <= 3 ? paths.join(', ') : `${paths[0]} and ${paths.length - 1} other files`;
 }

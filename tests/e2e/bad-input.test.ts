@@ -172,6 +172,17 @@ describe('a finished run', () => {
     cpSync(join(place.dir, 'kept'), place.run('good'), { recursive: true });
   };
 
+  it('takes another memory for preparation, but no other preparation', async () => {
+    const memory = await again('--set', 'data.memory=1GB');
+    expect(memory.stderr).toContain('Training is complete');
+    expect(parse(readFileSync(place.run('good', 'recipe.yaml'), 'utf8')).data.memory).toBe('1GB');
+    expectError(
+      await again('--set', 'data.heldOut.fraction=0.2'),
+      'run_recipe_differs',
+      'data.heldOut.fraction is 0.1 there and 0.2',
+    );
+  });
+
   it('does not take another model under its name', async () => {
     expectError(
       await again('--set', 'model.dModel=64'),

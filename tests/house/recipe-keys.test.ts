@@ -68,6 +68,15 @@ function keysOf(schema: Schema, path: string): Key[] {
 function keysOfProperty(schema: Schema, key: string, required: boolean): Key[] {
   // The stages of a pipeline are documented one by one in docs/data.md.
   if (key === 'data.pipeline') return [{ key, values: 'list of stages', default: 'the light cleaning' }];
+  // A value, or a mapping in its place: the value's row, then those of the mapping's keys.
+  const mappings = schema.anyOf?.filter((each) => each.properties) ?? [];
+  const values = schema.anyOf?.filter((each) => !each.properties) ?? [];
+  if (mappings.length > 0) {
+    return [
+      ...keysOfProperty({ ...schema, anyOf: values }, key, required),
+      ...mappings.flatMap((each) => keysOf(each, key)),
+    ];
+  }
   const below = [
     ...keysOf(schema, key),
     ...(schema.items ? keysOf(schema.items, `${key}.N`) : []),

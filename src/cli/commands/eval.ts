@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { parseConfig } from '../../base/index.ts';
 import { findCheckpoint } from '../../checkpoint/index.ts';
 import { loadModel } from '../../model/index.ts';
-import { readRecipe } from '../../runs/index.ts';
+import { readRecipe, readRunData } from '../../runs/index.ts';
 import type { WeightKind } from '../../tensor/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
@@ -61,7 +61,7 @@ async function evaluate(name: string, options: EvalOptions, context: CliContext)
         log: progress.log,
         reusableStage: (_, work) => work(() => undefined),
       },
-      { baseDir: baseDirOf(path, context), checkpoint: dir },
+      { baseDir: baseDirOf(path, context), checkpoint: dir, recorded: readRunData(path) },
     );
     const { model } = loadModel(dir, { threads, precision: 'auto', weights: options.weights });
     domains = await evaluateDomains(model, data, {

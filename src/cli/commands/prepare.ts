@@ -10,7 +10,7 @@ import {
   type Share,
 } from '../../prepare/index.ts';
 import type { CliContext } from '../context.ts';
-import { corpusConfigOf } from '../data-config.ts';
+import { corpusConfigOf, readsTextFiles } from '../data-config.ts';
 import { dataDirOf, sourcesDirOf } from '../folders.ts';
 import { examples } from '../help.ts';
 import { formatBytes, formatCount, formatTable } from '../output.ts';
@@ -18,6 +18,7 @@ import { addSetOption } from '../overrides.ts';
 import { createProgressDisplay } from '../progress.ts';
 import { loadRecipe, requirePart } from '../recipe.ts';
 import { positive } from '../sampling.ts';
+import { prepareTexts } from './prepare-texts.ts';
 
 interface PrepareCommandOptions {
   readonly out?: string;
@@ -32,7 +33,9 @@ interface PrepareCommandOptions {
 /** @returns the command `prepare` */
 export function prepareCommand(context: CliContext): Command {
   const command = new Command('prepare')
-    .description('fetch, clean, deduplicate and split the text of a recipe')
+    .description(
+      'fetch, clean, deduplicate and split the text of a recipe; index text files that it reads as they are',
+    )
     .argument('<recipe>', 'a recipe file, or the name of a recipe that comes with dabarex')
     .option(
       '--out <folder>',
@@ -83,7 +86,9 @@ async function prepare(
   context: CliContext,
 ): Promise<void> {
   const recipe = loadRecipe(path, options.set, context.cwd);
-  const config = corpusConfigOf(requirePart(recipe, 'data'));
+  const data = requirePart(recipe, 'data');
+  if (readsTextFiles(data)) return prepareTexts(recipe, options, share !== undefined, context);
+  const config = corpusConfigOf(data);
   const progress = createProgressDisplay(context.stderr, context.now);
   let corpus: PreparedCorpus;
   try {

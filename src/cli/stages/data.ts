@@ -11,25 +11,26 @@ import {
   tokenizeCorpus,
   trainCorpusTokenizer,
 } from '../../prepare/index.ts';
-import { RUN_FILES, type RunData, type Stage } from '../../runs/index.ts';
+import { RUN_FILES, type RunData, readRunData, type Stage } from '../../runs/index.ts';
+import type { TextPlace } from '../../stream/index.ts';
 import { loadTokenizer, type Tokenizer } from '../../tokenizer/index.ts';
 import { Curriculum, type Mix } from '../../train/index.ts';
 import type { CliContext } from '../context.ts';
 import { corpusConfigOf } from '../data-config.ts';
-import { dataDirOf, sourcesDirOf } from '../folders.ts';
+import { dataDirOf, sourcesDirOf, textsDirOf } from '../folders.ts';
 import { type Recipe, requirePart } from '../recipe.ts';
 import type { RunSession } from '../session.ts';
 import { dataKeyOf, otherDataError } from './checkpoints.ts';
-import { openShards, remoteOptionsOf } from './given-shards.ts';
+import { openGiven, remoteOptionsOf } from './given-shards.ts';
 
 export interface TokenData {
-  /** absent where the recipe gives token shards */
+  /** absent where the recipe gives data that is ready */
   readonly documentsDir?: string;
   readonly tokenizer: Tokenizer;
   /** stands for all that training draws from: equal keys, equal batches */
   readonly key: string;
-  /** what was prepared for it; absent where the recipe gives token shards */
-  readonly origin?: RunData;
+  /** what it is, for the run to record */
+  readonly origin: RunData;
   /** rows of a sequence */
   readonly sequenceLength: number;
   readonly domains: Readonly<Record<string, DomainData>>;
@@ -39,10 +40,10 @@ export interface DomainData {
   readonly samples: number;
   /** of text, that a training token stands for on average; 0 where that is not known */
   readonly bytesPerToken: number;
-  /** an MDS data set: a folder, or the URL of one in a store */
-  readonly train: string;
-  /** a local folder; absent where nothing of the domain is held out */
-  readonly heldout?: string;
+  /** an MDS data set: a folder, or the URL of one in a store; or text files */
+  readonly train: string | TextPlace;
+  /** a local folder, or text files; absent where nothing of the domain is held out */
+  readonly heldout?: string | TextPlace;
   readonly heldoutSamples: number;
 }
 
@@ -64,6 +65,8 @@ export interface TokenDataOptions {
   readonly onlyFinished?: boolean;
   /** told of the tokenizer's file before the text is encoded with it */
   readonly onTokenizer?: (path: string) => void;
+  /** what the run of the checkpoint recorded of its data, to tell what has changed */
+  readonly recorded?: RunData;
   /** a checkpoint that the data must be that of: its tokenizer is taken */
   readonly checkpoint?: string;
 }
@@ -71,24 +74,25 @@ export interface TokenDataOptions {
 /**
  * The data of a run, whose directory gets the tokenizer and what the data is of. A run that has a checkpoint keeps its
  * tokenizer: it was learned in the proportions of the curriculum, of which phases to come may have changed since.
- * @throws checkpoint_mismatch as {@link makeTokenData}
+ * @throws checkpoint_mismatch, text_changed as {@link makeTokenData}
  */
 export async function prepareTokenData(session: RunSession): Promise<TokenData> {
   const { path } = session.run;
   const onTokenizer = (file: string) => writeFileAtomic(join(path, 'tokenizer.json'), readFileSync(file));
-  const data = await makeTokenData(session, { onTokenizer, checkpoint: latestCheckpoint(path)?.dir });
-  if (data.origin) writeFileAtomic(join(path, RUN_FILES.data), `${JSON.stringify(data.origin, null, 2)}\n`);
+  const checkpoint = latestCheckpoint(path)?.dir;
+  const data = await makeTokenData(session, { onTokenizer, checkpoint, recorded: readRunData(path) });
+  writeFileAtomic(join(path, RUN_FILES.data), `${JSON.stringify(data.origin, null, 2)}\n`);
   return data;
 }
 
 /**
  * Documents, tokenizer and shards of a recipe, from the cache or made into it.
- * @throws checkpoint_mismatch where they are not those that `options.checkpoint` was trained on
+ * @throws checkpoint_mismatch, or text_changed for text files that it names, where they are not those that `options.checkpoint` was trained on
  */
 export async function makeTokenData(caller: DataCaller, options: TokenDataOptions = {}): Promise<TokenData> {
   const { recipe, context, threads } = caller;
   const { sequenceLength } = requirePart(recipe, 'train');
-  if (requirePart(recipe, 'data').shards) return openGivenShards(caller, options);
+  if (requirePart(recipe, 'data').shards) return openGivenData(caller, options);
   const documentsDir = await makeDocuments(caller, options);
   const { checkpoint } = options;
   const { tokenizer, path } = checkpoint
@@ -125,19 +129,45 @@ export async function makeTokenData(caller: DataCaller, options: TokenDataOption
   return { documentsDir, tokenizer, key, origin, sequenceLength, domains: Object.fromEntries(domains) };
 }
 
-/** Token shards of elsewhere: their indexes, and those held out as local folders. */
-async function openGivenShards(caller: DataCaller, options: TokenDataOptions): Promise<TokenData> {
+/** Data that a recipe gives ready: token shards, text files. */
+async function openGivenData(caller: DataCaller, options: TokenDataOptions): Promise<TokenData> {
   const { recipe, context } = caller;
   const { sequenceLength } = requirePart(recipe, 'train');
   const { shards, stream } = requirePart(recipe, 'data');
-  const { checkpoint, baseDir = context.cwd } = options;
+  const { checkpoint, recorded, baseDir = context.cwd } = options;
   const { tokenizer, path } = checkpoint ? tokenizerOf(checkpoint) : givenTokenizer(recipe, baseDir);
   options.onTokenizer?.(path);
-  const remote = remoteOptionsOf(context, stream);
-  const tokenizerSha256 = createHash('sha256').update(readFileSync(path)).digest('hex');
-  const { domains, key } = await openShards(shards!, { baseDir, remote, tokenizerSha256, sequenceLength });
-  if (checkpoint && key !== dataKeyOf(checkpoint)) throw otherDataError(checkpoint);
-  return { tokenizer, key, sequenceLength, domains };
+  const given = await caller.reusableStage('shards', () =>
+    openGiven(shards!, {
+      baseDir,
+      remote: remoteOptionsOf(context, stream),
+      textsDir: textsDirOf(context),
+      tokenizer,
+      sequenceLength,
+      begun: checkpoint && recorded?.files ? { checkpoint, files: recorded.files } : undefined,
+      threads: caller.threads,
+      onProgress: caller.onProgress,
+      signal: context.interrupted,
+    }),
+  );
+  const { domains, content: indexes, files } = given;
+  // As a checkpoint keeps it, however the file at hand is laid out.
+  const tokenizerSha256 = sha256Of(`${JSON.stringify(tokenizer)}\n`);
+  const key = sha256Of(JSON.stringify({ indexes, tokenizerSha256, sequenceLength }));
+  if (checkpoint && key !== dataKeyOf(checkpoint)) {
+    throw otherDataError(checkpoint);
+  }
+  const origin: RunData = {
+    documents_key: sha256Of(JSON.stringify(indexes)),
+    shards_key: key,
+    tokenizer_sha256: tokenizerSha256,
+    ...(files && { files }),
+  };
+  return { tokenizer, key, origin, sequenceLength, domains };
+}
+
+function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** The tokenizer that a recipe names by its path. */
@@ -205,7 +235,7 @@ export function mixOf({ data, train }: Pick<Recipe, 'data' | 'train'>): Mix | un
 }
 
 /** domain -> where its training samples are */
-export function trainStreamsOf(data: TokenData): Record<string, string> {
+export function trainStreamsOf(data: TokenData): Record<string, string | TextPlace> {
   return Object.fromEntries(Object.entries(data.domains).map(([name, { train }]) => [name, train]));
 }
 

@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../../base/index.ts';
 import { bitsPerByte, evaluatePerplexity, xzSizeBytes } from '../../evaluate/index.ts';
 import { completeModelConfig, hasShape, type Transformer } from '../../model/index.ts';
 import type { DomainEvaluation } from '../../runs/index.ts';
-import { type Batch, evaluationBatches } from '../../stream/index.ts';
+import { type Batch, evaluationBatches, openTextPlace } from '../../stream/index.ts';
 import type { Tokenizer, TokenizerConfig } from '../../tokenizer/index.ts';
 import { formatTable } from '../output.ts';
 import { type Recipe, requirePart } from '../recipe.ts';
@@ -57,7 +57,8 @@ export async function evaluateDomains(
   const results: Record<string, DomainEvaluation> = {};
   for (const [domain, { heldout }] of Object.entries(data.domains)) {
     if (heldout === undefined) continue;
-    const batches = evaluationBatches(heldout, {
+    const source = typeof heldout === 'string' ? heldout : await openTextPlace(heldout, tokenizer);
+    const batches = evaluationBatches(source, {
       numSequences: SEQUENCES,
       sequenceLength,
       endOfText: tokenizer.endOfTextId,
@@ -71,6 +72,7 @@ export async function evaluateDomains(
       onBatch,
       signal,
     });
+    if (typeof source !== 'string') source.close();
     if (signal?.aborted) break;
     const { leadBytes, textBytes } = tally;
     const result = {

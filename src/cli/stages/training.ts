@@ -176,8 +176,11 @@ function openLoader({ recipe, context }: RunSession, data: TokenData): Promise<B
   } = requirePart(recipe, 'train');
   const { curriculum = [], stream } = requirePart(recipe, 'data');
   const { packing, packingWindow } = stream;
+  const streams = trainStreamsOf(data);
+  const readsText = Object.values(streams).some((each) => typeof each !== 'string');
   return BatchLoader.open({
-    streams: trainStreamsOf(data),
+    streams,
+    tokenizerJson: readsText ? JSON.stringify(data.tokenizer) : undefined,
     seed: stream.seed ?? recipe.seed,
     endOfText: data.tokenizer.endOfTextId,
     vocabSize: data.tokenizer.vocabSize,

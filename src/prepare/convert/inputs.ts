@@ -27,7 +27,7 @@ export interface Inputs {
   readonly splits: readonly InputSplit[];
 }
 
-const FORMATS: readonly [InputFormat, RegExp][] = [
+const FORMATS: readonly [Exclude<InputFormat, 'mds'>, RegExp][] = [
   ['jsonl', /\.(jsonl|ndjson)(\.gz|\.zst)?$/i],
   ['parquet', /\.parquet$/i],
   ['text', /\.(txt|text|md)$/i],
@@ -42,8 +42,8 @@ export function findInputs(path: string, format?: InputFormat): Inputs {
   const files = statOf(path).isDirectory() ? walk(path) : [path];
   if (isMdsDataset(path))
     return { format: 'mds', splits: [{ name: '', files: [describe(join(path, 'index.json'))] }] };
-  const mine = files.filter((each) => (format ? matches(each, format) : formatOf(each) !== undefined));
-  const formats = [...new Set(mine.map((each) => formatOf(each)))];
+  const mine = files.filter((each) => (format ? matches(each, format) : formatOfFile(each) !== undefined));
+  const formats = [...new Set(mine.map((each) => formatOfFile(each)))];
   if (mine.length === 0) {
     const wanted = format ?? '.jsonl (.gz, .zst), .parquet, .txt, .md';
     throw new DabarexError(
@@ -83,12 +83,13 @@ function splitOf(path: string): string {
   return SPLIT_NAMES.includes(folder) ? folder : '';
 }
 
-function formatOf(path: string): InputFormat | undefined {
+/** By its name. */
+export function formatOfFile(path: string): Exclude<InputFormat, 'mds'> | undefined {
   return FORMATS.find(([, pattern]) => pattern.test(path))?.[0];
 }
 
 function matches(path: string, format: InputFormat): boolean {
-  return formatOf(path) === format;
+  return formatOfFile(path) === format;
 }
 
 function walk(folder: string): string[] {

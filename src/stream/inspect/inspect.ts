@@ -1,6 +1,6 @@
 /**
- * What is in an MDS data set and whether it is whole: one pass over all files and samples. Damage does not end it: what is wrong with a
- * shard or a sample is noted and the rest is read.
+ * What is in an MDS data set and whether it is whole: one pass over all files and samples, or those of some shards. Damage does not end it:
+ * what is wrong with a shard or a sample is noted and the rest is read.
  */
 import { setImmediate } from 'node:timers/promises';
 import { DabarexError, type OnProgress } from '../../base/index.ts';
@@ -21,6 +21,10 @@ export interface InspectOptions {
   readonly samples?: number;
   /** how many of the most frequent tokens are listed; default 20 */
   readonly topTokens?: number;
+  /** how many shards are read, spread over the whole; default all */
+  readonly shards?: number;
+  /** makes the file of a shard be there, until it is released; default: it is */
+  readonly arrive?: (reader: MdsReader, shard: number) => Promise<{ release(): void }>;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -37,6 +41,7 @@ export interface ColumnReport {
 export interface Inspection {
   readonly dir: string;
   readonly numSamples: number;
+  readonly numShards: number;
   readonly rawBytes: number;
   /** bytes of the files */
   readonly fileBytes: number;
@@ -44,32 +49,43 @@ export interface Inspection {
   readonly columns: readonly ColumnReport[];
   readonly samples: readonly { readonly index: number; readonly values: Readonly<Record<string, unknown>> }[];
   readonly duplicates: DuplicateReport;
+  /** those that were read */
   readonly shards: readonly ShardHealth[];
-  /** over all shards */
+  /** over these */
   readonly numProblems: number;
 }
 
 /** Problems told of the samples of one shard; further ones are counted. */
 const MAX_SAMPLE_PROBLEMS = 20;
 const TURN_SAMPLES = 4096;
+/** Of a shard that could not be had, but others may. */
+const LOST = ['object_missing', 'object_corrupt', 'object_changed'];
 
-/** @throws shard_index_invalid, shard_encoding_unsafe: where there is nothing to go by; the reason of `signal` */
+/** @throws shard_index_invalid, shard_encoding_unsafe: where there is nothing to go by; what `arrive` throws; the reason of `signal` */
 export async function inspectMds(dir: string, options: InspectOptions = {}): Promise<Inspection> {
   const entries = readMdsIndex(dir);
-  const inspector = new Inspector(dir, entries, options);
-  const total = entries.reduce((sum, each) => sum + each.raw_data.bytes, 0);
+  const numbers = spread(entries.length, options.shards ?? entries.length);
+  const inspector = new Inspector(dir, entries, numbers, options);
+  const bytesOf = (picked: readonly MdsShardEntry[]) =>
+    picked.reduce((sum, each) => sum + each.raw_data.bytes, 0);
+  const total = bytesOf(numbers.map((number) => entries[number]!));
   const shards: ShardHealth[] = [];
   let done = 0;
-  for (const [number, entry] of entries.entries()) {
-    const health = checkShardFiles(dir, entry);
-    const problems = [...health.problems, ...(await inspector.readShard(number))];
-    shards.push({ ...health, problems });
-    done += entry.raw_data.bytes;
+  for (const number of numbers) {
+    shards.push(await inspector.inspectShard(number));
+    done += entries[number]!.raw_data.bytes;
     options.onProgress?.({ stage: 'inspect', done, total, unit: 'bytes' });
   }
   const numProblems = shards.reduce((sum, each) => sum + each.problems.length, 0);
-  const fileBytes = shards.reduce((sum, each) => sum + (each.zipBytes ?? each.rawBytes), 0);
-  return { ...inspector.report(), rawBytes: total, fileBytes, shards, numProblems };
+  const fileBytes = entries.reduce((sum, each) => sum + (each.zip_data ?? each.raw_data).bytes, 0);
+  const sizes = { numShards: entries.length, rawBytes: bytesOf(entries), fileBytes };
+  return { ...inspector.report(), ...sizes, shards, numProblems };
+}
+
+/** `count` of 0 to n - 1, evenly. */
+function spread(n: number, count: number): number[] {
+  const wanted = Math.min(n, Math.max(1, count));
+  return Array.from({ length: wanted }, (_, i) => Math.floor((i * n) / wanted));
 }
 
 class Inspector {
@@ -82,9 +98,16 @@ class Inspector {
   private readonly duplicates: DuplicateFinder;
   private readonly samples: { index: number; values: Record<string, unknown> }[] = [];
   private readonly shownEvery: number;
-  private next = 0;
+  /** number of each shard's first sample */
+  private readonly firstSample: number[] = [];
+  private readSamples = 0;
 
-  constructor(dir: string, entries: readonly MdsShardEntry[], options: InspectOptions) {
+  constructor(
+    dir: string,
+    entries: readonly MdsShardEntry[],
+    numbers: readonly number[],
+    options: InspectOptions,
+  ) {
     this.reader = new MdsReader(dir, { files: 'arriving', verify: 'size' });
     this.entries = entries;
     this.options = options;
@@ -92,24 +115,51 @@ class Inspector {
     // Samples with a number or a source of their own are never equal as a whole.
     this.compared = ['tokens', 'text'].find((name) => names.includes(name)) ?? null;
     this.duplicates = new DuplicateFinder(this.compared);
-    this.shownEvery = Math.max(1, Math.floor(this.reader.numSamples / (options.samples ?? 3)));
+    let first = 0;
+    for (const { samples } of entries) {
+      this.firstSample.push(first);
+      first += samples;
+    }
+    const numRead = numbers.reduce((sum, number) => sum + entries[number]!.samples, 0);
+    this.shownEvery = Math.max(1, Math.floor(numRead / (options.samples ?? 3)));
+  }
+
+  /** Reads a shard that is here, or comes. @throws what is no fault of the shard */
+  async inspectShard(number: number): Promise<ShardHealth> {
+    const entry = this.entries[number]!;
+    const { dir } = this.reader;
+    let held: { release(): void } | undefined;
+    try {
+      held = await this.options.arrive?.(this.reader, number);
+    } catch (error) {
+      if (!(error instanceof DabarexError) || !LOST.includes(error.code)) throw error;
+      const { raw_data: raw, zip_data: zip, samples } = entry;
+      const sizes = { samples, rawBytes: raw.bytes, zipBytes: zip?.bytes ?? null };
+      return { basename: (zip ?? raw).basename, ...sizes, hashes: [], problems: [error.message] };
+    }
+    try {
+      const health = checkShardFiles(dir, entry);
+      return { ...health, problems: [...health.problems, ...(await this.readShard(number))] };
+    } finally {
+      this.reader.forget(number);
+      held?.release();
+    }
   }
 
   /** @returns what is wrong with its samples */
-  async readShard(number: number): Promise<string[]> {
+  private async readShard(number: number): Promise<string[]> {
     const problems: string[] = [];
-    const first = this.next;
-    this.next += this.entries[number]!.samples;
+    const first = this.firstSample[number]!;
+    const end = first + this.entries[number]!.samples;
     if (!this.attempt(problems, () => this.reader.verifyShard(number))) return problems;
     let numDamaged = 0;
-    for (let index = first; index < this.next; index++) {
+    for (let index = first; index < end; index++) {
       const told = numDamaged < MAX_SAMPLE_PROBLEMS ? problems : [];
       if (!this.attempt(told, () => this.readSample(index))) numDamaged++;
       if (index % TURN_SAMPLES === 0) await this.turn();
     }
     const more = numDamaged - MAX_SAMPLE_PROBLEMS;
     if (more > 0) problems.push(`${more} more samples are damaged`);
-    this.reader.forget(number);
     await this.turn();
     return problems;
   }
@@ -142,7 +192,8 @@ class Inspector {
     const column = this.compared === null ? undefined : raw[this.compared];
     this.duplicates.add(index, column ? [column] : Object.values(raw));
     const shown = this.options.samples ?? 3;
-    if (index % this.shownEvery === 0 && this.samples.length < shown) this.samples.push({ index, values });
+    if (this.readSamples++ % this.shownEvery === 0 && this.samples.length < shown)
+      this.samples.push({ index, values });
   }
 
   /** Notes a coded error as a problem. @returns whether there was none */

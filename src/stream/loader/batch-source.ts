@@ -1,5 +1,6 @@
-/** What the loader's thread draws from: local or remote streams, whole sequences or packed documents, behind one face. */
+/** What the loader's thread draws from: shards, local or remote, and text files, whole sequences or packed documents, behind one face. */
 import { assert } from '../../base/index.ts';
+import { parseTokenizer } from '../../tokenizer/index.ts';
 import type { Batch } from '../batch.ts';
 import { type DataState, isStreamingState } from '../data-state.ts';
 import { MosaicDataset } from '../mosaic/mosaic-dataset.ts';
@@ -11,6 +12,7 @@ import type { SampleReader } from '../sample-reader.ts';
 import { StreamingDataset } from '../streaming-dataset.ts';
 import type { LoaderSettings } from './protocol.ts';
 import type { RemoteStreams } from './remote-streams.ts';
+import { openTextPlace, type TextPlace } from './text-streams.ts';
 
 export interface BatchSource {
   setMix(mix: Mix): void;
@@ -22,20 +24,25 @@ export interface BatchSource {
   close(): void;
 }
 
-/** @throws what StreamingDataset and RemoteStreams throw when they are opened, and for one of `mixes` */
+type Streams = Readonly<Record<string, string | SampleReader>>;
+
+/** @throws what StreamingDataset, RemoteStreams and openTextReader throw when they are opened, and for one of `mixes` */
 export async function openBatchSource(settings: LoaderSettings): Promise<BatchSource> {
-  const { remote: options, streams } = settings;
-  const urls = Object.fromEntries(Object.entries(streams).filter(([, place]) => isRemote(place)));
+  const { remote: options, streams: places, order } = settings;
+  const urls = Object.fromEntries(Object.entries(places).filter(([, place]) => isRemote(place)));
   // The clients of stores are large: they are loaded only where there is a remote stream.
   const remote =
     options && Object.keys(urls).length > 0
-      ? await (await import('./remote-streams.ts')).RemoteStreams.open(urls, options)
+      ? await (await import('./remote-streams.ts')).RemoteStreams.open(
+          urls as Record<string, string>,
+          options,
+        )
       : undefined;
   try {
-    const { order } = settings;
-    if (order && isMosaicOrder(order))
-      return mosaicSource(settings, { ...streams, ...remote?.readers }, remote);
-    const data = openData(settings, { ...streams, ...remote?.readers });
+    // In the order of the settings, which counts in MosaicML's orders.
+    const streams = { ...places, ...(await textReaders(settings)), ...remote?.readers } as Streams;
+    if (order && isMosaicOrder(order)) return mosaicSource(settings, streams, remote);
+    const data = openData(settings, streams);
     return settings.packing ? packedSource(data, remote, settings) : wholeSource(data, remote, settings);
   } catch (error) {
     remote?.close();
@@ -44,14 +51,27 @@ export async function openBatchSource(settings: LoaderSettings): Promise<BatchSo
 }
 
 /** Whether a stream's place is the URL of a store rather than a local folder. */
-export function isRemote(place: string): boolean {
-  return /^[a-z][a-z0-9+.-]+:/i.test(place);
+export function isRemote(place: string | TextPlace): place is string {
+  return typeof place === 'string' && /^[a-z][a-z0-9+.-]+:/i.test(place);
 }
 
-function openData(
-  settings: LoaderSettings,
-  streams: Record<string, string | SampleReader>,
-): StreamingDataset {
+/** stream -> reader, of those that are text files. */
+async function textReaders({
+  streams,
+  tokenizerJson,
+}: LoaderSettings): Promise<Record<string, SampleReader>> {
+  const readers: Record<string, SampleReader> = {};
+  const texts = Object.entries(streams).flatMap(([name, place]) =>
+    typeof place === 'string' ? [] : [{ name, place }],
+  );
+  if (texts.length === 0) return readers;
+  assert(tokenizerJson !== undefined, 'text files are read with a tokenizer');
+  const tokenizer = parseTokenizer(JSON.parse(tokenizerJson));
+  for (const { name, place } of texts) readers[name] = await openTextPlace(place, tokenizer);
+  return readers;
+}
+
+function openData(settings: LoaderSettings, streams: Streams): StreamingDataset {
   const { seed, endOfText, vocabSize, order } = settings;
   const { shuffle = 'block', blockSize, canonicalNodes } = order ?? {};
   assert(!isMosaicShuffle(shuffle), 'a shuffle of our own');
@@ -80,7 +100,7 @@ function checked<Data extends StreamingDataset | MosaicDataset>(data: Data, { mi
 /** MosaicML's order: without a curriculum its streams are those of `shares`, or whole, until a mix is asked for. */
 function mosaicSource(
   settings: LoaderSettings,
-  streams: Record<string, string | SampleReader>,
+  streams: Streams,
   remote: RemoteStreams | undefined,
 ): BatchSource {
   const { endOfText, vocabSize, order, batchSequences, mixes, remote: options } = settings;

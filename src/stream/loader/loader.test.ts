@@ -1,17 +1,20 @@
-import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../base/index.ts';
+import { trainChar } from '../../tokenizer/index.ts';
 import type { Batch } from '../batch.ts';
 import { streamConfigSchema } from '../config.ts';
 import type { DataState } from '../data-state.ts';
 import { MdsWriter } from '../mds-writer.ts';
 import { MosaicDataset } from '../mosaic/mosaic-dataset.ts';
+import { openTextReader } from '../open-text.ts';
 import type { Mix } from '../places.ts';
 import { StreamingDataset } from '../streaming-dataset.ts';
 import type { StreamingState } from '../streaming-state.ts';
 import { BatchLoader, type BatchLoaderOptions } from './loader.ts';
+import type { TextPlace } from './text-streams.ts';
 
 const LENGTH = 16;
 const END = 0;
@@ -210,5 +213,75 @@ describe('closing a loader', () => {
     await loader.close();
     await ended;
     await expect(loader.nextBatch(4, LENGTH)).rejects.toThrow(/closed/);
+  });
+});
+
+describe('a loader of text files', () => {
+  const tokenizer = trainChar(['abc ']);
+  const path = join(folder, 'texts.jsonl');
+  const line = (i: number) => `${JSON.stringify({ text: `ab ca b${'abc '.repeat(i % 9)}` })}\n`;
+  const write = (from: number) =>
+    writeFileSync(path, Array.from({ length: 900 }, (_, i) => line(i + from)).join(''));
+  const opening = { sampleTokens: LENGTH + 1, cacheDir: join(folder, 'texts'), textField: 'text' };
+  const endOfText = tokenizer.endOfTextId;
+  const place = async (): Promise<TextPlace> => {
+    const reader = await openTextReader([path], { ...opening, tokenizer });
+    return { ...opening, files: [path], contentSha256: reader.contentSha256 };
+  };
+  const openTexts = async (change: Partial<BatchLoaderOptions> = {}) =>
+    open({
+      streams: { texts: await place(), prose: streams.prose },
+      tokenizerJson: JSON.stringify(tokenizer),
+      endOfText,
+      ...change,
+    });
+
+  it.each([
+    ['our own order', {}],
+    [
+      'an order of MosaicML',
+      { order: streamConfigSchema.parse({ shuffle: 'py1e', blockSize: 64 }), batchSequences: 4 },
+    ],
+  ] as const)(
+    'gives the samples of the reader beside those of shards, in %s, and continues',
+    async (_, change) => {
+      write(0);
+      const reader = await openTextReader([path], { ...opening, tokenizer });
+      const both = { texts: reader, prose: streams.prose };
+      const data =
+        'order' in change
+          ? new MosaicDataset({ streams: both, config: change.order, batchSequences: 4, endOfText })
+          : new StreamingDataset({ streams: both, seed: 3, endOfText });
+      const expected = Array.from({ length: 90 }, () => data.nextBatch(4, LENGTH));
+      let loader = await openTexts(change);
+      const batches: Batch[] = [];
+      for (let i = 0; i < 90; i++) {
+        if (i === 40) {
+          const state = JSON.parse(JSON.stringify(loader.state()));
+          await loader.close();
+          loader = await openTexts(change);
+          loader.restore(state);
+        }
+        batches.push(await loader.nextBatch(4, LENGTH));
+      }
+      expect(batches).toEqual(expected);
+      data.close();
+    },
+  );
+
+  it('refuses other content at its start, and a change at the batch that meets it', async () => {
+    write(0);
+    const streamsOf = async () => ({ texts: await place() });
+    const before = await streamsOf();
+    write(1);
+    const changed = { code: 'text_changed' };
+    await expect(openTexts({ streams: before })).rejects.toMatchObject(changed);
+    const loader = await openTexts({ streams: await streamsOf(), stepsAhead: 1 });
+    await loader.nextBatch(4, LENGTH);
+    appendFileSync(path, line(0));
+    const all = async () => {
+      for (let i = 0; i < 9; i++) await loader.nextBatch(4, LENGTH);
+    };
+    await expect(all()).rejects.toMatchObject(changed);
   });
 });

@@ -5,11 +5,14 @@ import type { DataState } from '../data-state.ts';
 import type { OrderConfig } from '../mosaic/order-config.ts';
 import type { Mix } from '../places.ts';
 import type { RemoteOptions } from './remote-streams.ts';
+import type { TextPlace } from './text-streams.ts';
 
 /** What the thread starts from. */
 export interface LoaderSettings {
-  /** domain -> folder of its token shards, or the URL of that folder in a store */
-  readonly streams: Readonly<Record<string, string>>;
+  /** domain -> folder of its token shards, or the URL of that folder in a store; or text files */
+  readonly streams: Readonly<Record<string, string | TextPlace>>;
+  /** a tokenizer.json, for text files */
+  readonly tokenizerJson?: string;
   readonly seed: number;
   /** token that ends a document */
   readonly endOfText: number;

@@ -1,7 +1,7 @@
 /**
  * A file as blocks of whole lines, or of text cut at safe places, each in memory of its own, so that it can be given to a thread.
  * Only `\n` ends a line: JSON leaves U+2028 as it is. A line longer than a block makes a longer block. Where blocks end depends
- * on nothing but the file and the options. A file named `.gz` or `.zst` is unpacked as it is read.
+ * on nothing but the file and the options; and a pass that begins where a block of an earlier one ended goes on with the same blocks. A file named `.gz` or `.zst` is unpacked as it is read.
  */
 import { open } from 'node:fs/promises';
 import { assert, DabarexError, fileError } from '../../base/index.ts';
@@ -74,29 +74,34 @@ export async function* blocks(
 ): AsyncGenerator<LineBlock> {
   const source = await openSource(path, startByte, onBytes);
   try {
-    let block = new Uint8Array(blockBytes);
+    const place = { start: startByte, reach: reachFrom(startByte, blockBytes) };
+    const sized = () => new Uint8Array(Math.min(place.reach - place.start, maxBytes));
+    const read = withRest(source);
+    let block = sized();
     let held = 0;
     let searched = 0;
-    let start = startByte;
     for (let ended = false; !ended; ) {
       signal?.throwIfAborted();
       while (held < block.length && !ended) {
-        const count = await source.read(block.subarray(held));
+        const count = await read.into(block.subarray(held));
         held += count;
         ended = count === 0;
       }
       const end = ended ? held : endOf(block, searched, held);
       if (end > 0) {
         const rest = block.slice(end, held);
-        yield { bytes: end === block.length ? block : block.slice(0, end), startByte: start };
-        block = new Uint8Array(rest.length + blockBytes);
-        block.set(rest);
-        held = rest.length;
+        yield { bytes: end === block.length ? block : block.slice(0, end), startByte: place.start };
+        place.start += end;
+        place.reach = reachFrom(place.start, blockBytes);
+        block = sized();
+        held = Math.min(rest.length, block.length);
+        block.set(rest.subarray(0, held));
+        read.giveBack(rest.subarray(held));
         searched = held;
-        start += end;
       } else if (!ended) {
-        if (held >= maxBytes) throw tooLong(start);
-        const grown = new Uint8Array(Math.min(block.length * 2, maxBytes));
+        if (held >= maxBytes) throw tooLong(place.start);
+        place.reach += blockBytes * Math.ceil(block.length / blockBytes);
+        const grown = sized();
         grown.set(block);
         block = grown;
         searched = held;
@@ -105,6 +110,28 @@ export async function* blocks(
   } finally {
     await source.close();
   }
+}
+
+/** Up to where a block that begins at `startByte` is looked for: the same after a pause as in one go. */
+function reachFrom(startByte: number, blockBytes: number): number {
+  return (Math.ceil(startByte / blockBytes) + 1) * blockBytes;
+}
+
+/** Bytes that were read too far come first again. */
+function withRest(source: ByteSource) {
+  let rest = new Uint8Array(0);
+  return {
+    async into(target: Uint8Array): Promise<number> {
+      if (rest.length === 0) return source.read(target);
+      const count = Math.min(rest.length, target.length);
+      target.set(rest.subarray(0, count));
+      rest = rest.slice(count);
+      return count;
+    },
+    giveBack(bytes: Uint8Array): void {
+      if (bytes.length > 0) rest = new Uint8Array(Buffer.concat([bytes, rest]));
+    },
+  };
 }
 
 /** Bytes in order. */

@@ -1,64 +1,182 @@
-/** `dabarex data inspect`: what an MDS data set holds, and whether its files are whole. */
-import { resolve } from 'node:path';
-import { inspect } from 'node:util';
-import { Command } from 'commander';
-import { DabarexError } from '../../../base/index.ts';
-import { type ColumnReport, type Inspection, inspectMds } from '../../../stream/index.ts';
+/** `dabarex data inspect`: what an MDS data set or text files hold, and whether they are whole. */
+import { existsSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { DabarexError, type OnProgress } from '../../../base/index.ts';
+import { type InputFormat, inspectTexts, type TextInspection } from '../../../prepare/index.ts';
+import { findFiles, ObjectCache, parseSourceUrl, type StoreOptions } from '../../../storage/index.ts';
+import {
+  type Fetched,
+  type Inspection,
+  inspectMds,
+  inspectRemoteMds,
+  isRemote,
+} from '../../../stream/index.ts';
 import { loadTokenizer, type Tokenizer } from '../../../tokenizer/index.ts';
 import type { CliContext } from '../../context.ts';
+import { sourcesDirOf } from '../../folders.ts';
 import { examples } from '../../help.ts';
-import { formatBytes, formatCount, formatTable } from '../../output.ts';
 import { createProgressDisplay } from '../../progress.ts';
-import { wholeNumber } from '../../sampling.ts';
+import { byteCount, positive, wholeNumber } from '../../sampling.ts';
+import { inspectionJson, renderInspection, renderTexts, textInspectionJson } from './inspect-output.ts';
 
 interface InspectCommandOptions {
   readonly sample: number;
   readonly top: number;
+  readonly shards?: number;
   readonly tokenizer?: string;
+  readonly textField?: string;
+  readonly format?: Exclude<InputFormat, 'mds'>;
+  readonly cache?: string;
+  readonly cacheLimit?: number;
   readonly json?: boolean;
 }
 
-const SHOWN_CHARACTERS = 300;
-const SHOWN_TOKENS = 60;
+type Found = { readonly mds: Inspection; readonly fetched?: Fetched } | { readonly texts: TextInspection };
 
 /** @returns the command `inspect` */
 export function inspectCommand(context: CliContext): Command {
   return new Command('inspect')
-    .description('schema, samples, token histogram, exact duplicates and the health of every shard')
-    .argument('<folder>', 'an MDS data set: the folder of its index.json')
+    .description(
+      'MDS: schema, samples, token histogram, exact duplicates and the health of every shard; text files: fields, lengths, duplicates',
+    )
+    .argument(
+      '<place>',
+      'an MDS data set, the folder of its index.json or its URL (s3:, https:, npm:, file:); or text files, by a path, pattern or URL',
+    )
     .option('--sample <n>', 'how many samples to show, spread over the data set', wholeNumber, 3)
     .option('--top <n>', 'how many of the most frequent tokens to list', wholeNumber, 20)
-    .option('--tokenizer <file>', 'a tokenizer.json, to show tokens as text')
+    .option('--shards <n>', 'of MDS: read only so many shards, spread over the data set', positive)
+    .option('--tokenizer <file>', 'a tokenizer.json, to show tokens as text; of text files: to count tokens')
+    .option('--text-field <name>', 'of text files: the field or column that holds the text; default: text')
+    .addOption(
+      new Option('--format <format>', 'of text files whose names do not tell').choices([
+        'jsonl',
+        'parquet',
+        'text',
+      ]),
+    )
+    .option('--cache <folder>', 'where what is fetched is kept; default: objects/ of the cache')
+    .option('--cache-limit <size>', 'what may be kept there; default: no limit', byteCount)
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
       `${examples([
         ['dabarex data inspect shards/train/web', 'figures, and damage if there is any'],
         ['dabarex data inspect shards --sample 10 --tokenizer tokenizer.json', 'more samples, as text'],
-      ])}\nEvery file is read. The exit code is 1 where something is damaged; all damage is listed.`,
+        ['dabarex data inspect s3://corpora/tokens/web --shards 4', 'a look, which fetches four shards'],
+        ["dabarex data inspect 'texts/*.jsonl.gz' --text-field body", 'before training on them'],
+      ])}\nEvery file is read unless --shards says less. The exit code is 1 where something is damaged; all damage is listed.
+Keys and endpoints of S3 come from the environment, as for all commands: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, ...`,
     )
-    .action((folder: string, options: InspectCommandOptions) => run(folder, options, context));
+    .action((place: string, options: InspectCommandOptions) => run(place, options, context));
 }
 
-async function run(folder: string, options: InspectCommandOptions, context: CliContext): Promise<void> {
+async function run(place: string, options: InspectCommandOptions, context: CliContext): Promise<void> {
   const tokenizer =
     options.tokenizer === undefined ? undefined : loadTokenizer(resolve(context.cwd, options.tokenizer));
   const progress = createProgressDisplay(context.stderr, context.now);
-  let found: Inspection;
+  let found: Found;
   try {
     context.watchInterrupts();
-    found = await inspectMds(resolve(context.cwd, folder), {
-      samples: options.sample,
-      topTokens: options.top,
-      onProgress: progress.onProgress,
-      signal: context.interrupted,
-    });
+    found = isTexts(place, options, context)
+      ? { texts: await lookAtTexts(place, options, tokenizer, context, progress.onProgress) }
+      : await lookAtMds(place, options, context, progress.onProgress);
   } finally {
     progress.stop();
   }
-  if (options.json) context.printJson(asJson(found, tokenizer));
-  else context.print(render(found, tokenizer));
-  if (found.numProblems > 0) throw damaged(found);
+  if ('texts' in found) {
+    if (options.json) context.printJson(textInspectionJson(found.texts, tokenizer));
+    else context.print(renderTexts(found.texts, tokenizer));
+    if (found.texts.numProblems > 0) throw unreadable(found.texts);
+    return;
+  }
+  const { mds, fetched } = found;
+  if (options.json) context.printJson(inspectionJson(mds, tokenizer, fetched));
+  else context.print(renderInspection(mds, tokenizer, fetched));
+  if (mds.numProblems > 0) throw damaged(mds);
+}
+
+/** Whether a place names files of text: by their ending, by a pattern, or by being files. */
+function isTexts(place: string, { format, textField }: InspectCommandOptions, { cwd }: CliContext): boolean {
+  if (format !== undefined || textField !== undefined) return true;
+  if (isRemote(place) && !/^file:/i.test(place))
+    return /[#*{]|\.(jsonl|ndjson|parquet|txt|md)(\.gz|\.zst)?$/i.test(place);
+  const path = localPath(place, cwd);
+  if (!existsSync(path)) return /[*?{[]|\.(jsonl|ndjson|parquet|txt|md)(\.gz|\.zst)?$/i.test(place);
+  return !statSync(path).isDirectory();
+}
+
+async function lookAtMds(
+  place: string,
+  options: InspectCommandOptions,
+  context: CliContext,
+  onProgress: OnProgress,
+): Promise<Found> {
+  const looking = {
+    samples: options.sample,
+    topTokens: options.top,
+    shards: options.shards,
+    onProgress,
+    signal: context.interrupted,
+  };
+  if (!isRemote(place) || /^file:/i.test(place)) {
+    return { mds: await inspectMds(localPath(place, context.cwd), looking) };
+  }
+  const remote = { ...cacheOf(options, context), stores: storesOf(context) };
+  const { inspection, fetched } = await inspectRemoteMds(place, remote, looking);
+  return { mds: inspection, fetched };
+}
+
+async function lookAtTexts(
+  place: string,
+  { sample, top, textField, format, ...options }: InspectCommandOptions,
+  tokenizer: Tokenizer | undefined,
+  context: CliContext,
+  onProgress: OnProgress,
+): Promise<TextInspection> {
+  const { cacheDir, cacheLimitBytes } = cacheOf(options, context);
+  let cache: ObjectCache | undefined;
+  const openCache = () => {
+    cache ??= new ObjectCache({ dir: cacheDir, limitBytes: cacheLimitBytes });
+    return cache;
+  };
+  const signal = context.interrupted;
+  try {
+    const stores = storesOf(context);
+    const files = await findFiles(place, {
+      baseDir: context.cwd,
+      cache: openCache,
+      stores,
+      onProgress,
+      signal,
+    });
+    const paths = files.map(({ path }) => path);
+    const looking = { textField, format, tokenizer, samples: sample, topTokens: top, onProgress, signal };
+    return await inspectTexts(paths, looking);
+  } finally {
+    cache?.close();
+  }
+}
+
+function localPath(place: string, cwd: string): string {
+  const path = resolve(cwd, place);
+  // A path that is there is meant as it stands, whatever is in its name.
+  return existsSync(path) ? path : resolve(cwd, (parseSourceUrl(place) as { path: string }).path);
+}
+
+function cacheOf(
+  { cache, cacheLimit }: Pick<InspectCommandOptions, 'cache' | 'cacheLimit'>,
+  context: CliContext,
+) {
+  return {
+    cacheDir: cache === undefined ? join(context.cacheDir, 'objects') : resolve(context.cwd, cache),
+    cacheLimitBytes: cacheLimit ?? Number.MAX_SAFE_INTEGER,
+  };
+}
+
+function storesOf(context: CliContext): StoreOptions {
+  return { ...context.storage, npm: context.npm, cacheDir: sourcesDirOf(context) };
 }
 
 function damaged({ dir, numProblems, shards }: Inspection): DabarexError {
@@ -70,128 +188,10 @@ function damaged({ dir, numProblems, shards }: Inspection): DabarexError {
   );
 }
 
-function asJson(found: Inspection, tokenizer: Tokenizer | undefined) {
-  const columns = found.columns.map(({ tokens, ...column }) => ({
-    ...column,
-    ...(tokens && {
-      tokens: { ...tokens, top: tokens.top.map((each) => ({ ...each, ...textOf(each.id, tokenizer) })) },
-    }),
-  }));
-  const samples = found.samples.map(({ index, values }) => ({
-    index,
-    values: Object.entries(values).map(([name, value]) => ({ name, value: shown(value, tokenizer) })),
-  }));
-  return { ...found, columns, samples };
-}
-
-function textOf(id: number, tokenizer: Tokenizer | undefined): { text?: string } {
-  return tokenizer && id < tokenizer.vocabSize ? { text: tokenizer.decode([id]) } : {};
-}
-
-function render(found: Inspection, tokenizer: Tokenizer | undefined): string {
-  const { dir, numSamples, shards, rawBytes, fileBytes, compression } = found;
-  const size = compression
-    ? `${formatBytes(fileBytes)} (${compression}), unpacked ${formatBytes(rawBytes)}`
-    : formatBytes(fileBytes);
-  const parts = [
-    `${dir}: ${formatCount(numSamples)} samples in ${formatCount(shards.length)} shards, ${size}`,
-    renderColumns(found.columns),
-    ...found.columns.filter((each) => each.tokens).map((each) => renderTokens(each, tokenizer)),
-    ...found.samples.map(({ index, values }) => renderSample(index, values, tokenizer)),
-    renderDuplicates(found.duplicates),
-    renderHealth(found),
-  ];
-  return printable(parts.join('\n\n'));
-}
-
-/** Data may hold what a terminal would obey. */
-function printable(text: string): string {
-  return text.replace(/[^\P{Cc}\n]/gu, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-function renderColumns(columns: readonly ColumnReport[]): string {
-  const rows = columns.map(({ name, encoding, bytes }) => [
-    name,
-    encoding,
-    formatCount(bytes.min),
-    formatCount(bytes.mean),
-    formatCount(bytes.max),
-    formatBytes(bytes.total),
-  ]);
-  return formatTable(['column', 'encoding', 'min bytes', 'mean bytes', 'max bytes', 'total'], rows);
-}
-
-function renderTokens({ name, tokens }: ColumnReport, tokenizer: Tokenizer | undefined): string {
-  const { lengths, distinct, minId, maxId, top, idsByFrequency } = tokens!;
-  const head =
-    `${name}: ${formatCount(lengths.total)} tokens, ${formatCount(distinct)} different ids from ${minId} to ${formatCount(maxId)}; ` +
-    `a sample has ${formatCount(lengths.min)} to ${formatCount(lengths.max)}, ${formatCount(lengths.mean)} on average`;
-  const total = Math.max(1, lengths.total);
-  const rows = top.map(({ id, count: occurrences }) => [
-    String(id),
-    formatCount(occurrences),
-    `${((100 * occurrences) / total).toFixed(2)} %`,
-    bar(occurrences / (top[0]?.count ?? 1)),
-    JSON.stringify(textOf(id, tokenizer).text ?? '').replace(/^""$/, ''),
-  ]);
-  const buckets = idsByFrequency.map((ids, k) => [
-    k === 0 ? 'once' : k === 1 ? '2 to 9' : `${formatCount(10 ** (k - 1))} to ${formatCount(10 ** k - 1)}`,
-    formatCount(ids),
-  ]);
-  return [
-    head,
-    formatTable(['token', 'count', 'share', '', 'text'], rows),
-    formatTable(['occurs', 'ids'], buckets),
-  ].join('\n\n');
-}
-
-function bar(fraction: number): string {
-  return '█'.repeat(Math.round(20 * fraction)) || '▏';
-}
-
-function renderSample(
-  index: number,
-  values: Readonly<Record<string, unknown>>,
-  tokenizer: Tokenizer | undefined,
-): string {
-  const lines = Object.entries(values).map(([name, value]) => {
-    const text = shown(value, tokenizer);
-    const isText = typeof value === 'string' || (value instanceof Int32Array && tokenizer);
-    return `  ${name}: ${isText ? JSON.stringify(text) : text}`;
-  });
-  return [`sample ${formatCount(index)}`, ...lines].join('\n');
-}
-
-/** A value as text, cut: tokens decoded where there is a tokenizer, bytes and arrays by their beginning. */
-function shown(value: unknown, tokenizer: Tokenizer | undefined): string {
-  if (value instanceof Int32Array && tokenizer) {
-    const ids = value.subarray(0, SHOWN_TOKENS).filter((id) => id >= 0 && id < tokenizer.vocabSize);
-    return `${tokenizer.decode(ids)}${value.length > SHOWN_TOKENS ? '…' : ''}`;
-  }
-  const options = {
-    breakLength: Number.POSITIVE_INFINITY,
-    depth: 4,
-    maxArrayLength: 20,
-    compact: true,
-  } as const;
-  const whole = typeof value === 'string' ? value : inspect(value, options);
-  return whole.length > SHOWN_CHARACTERS ? `${whole.slice(0, SHOWN_CHARACTERS)}…` : whole;
-}
-
-function renderDuplicates({ column, compared, duplicates, groups }: Inspection['duplicates']): string {
-  const what = column === null ? 'samples' : `values of "${column}"`;
-  const head = `exact duplicates: ${formatCount(duplicates)} of ${formatCount(compared)} ${what}`;
-  const lines = groups.map((each) => `  samples ${each.map(formatCount).join(' = ')}`);
-  return [head, ...lines].join('\n');
-}
-
-function renderHealth({ shards, numProblems }: Inspection): string {
-  if (numProblems === 0) {
-    const hashes = [...new Set(shards.flatMap((each) => each.hashes))];
-    const checked =
-      hashes.length > 0 ? `sizes, ${hashes.join(', ')}, offsets` : 'sizes and offsets (there are no digests)';
-    return `all ${formatCount(shards.length)} shards are whole: ${checked} and every sample were checked`;
-  }
-  const lines = shards.flatMap(({ basename, problems }) => problems.map((each) => `  ${basename}: ${each}`));
-  return [`damage: ${formatCount(numProblems)} problems`, ...lines].join('\n');
+function unreadable({ files, numProblems }: TextInspection): DabarexError {
+  return new DabarexError(
+    'text_invalid',
+    `${numProblems} of ${files.length} files cannot be read to their end, as listed above. Mend them.`,
+    { numProblems, numFiles: files.length },
+  );
 }

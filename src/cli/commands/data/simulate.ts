@@ -15,7 +15,7 @@ import type { CliContext } from '../../context.ts';
 import { examples } from '../../help.ts';
 import { formatBytes, formatCount, formatSeconds, formatTable } from '../../output.ts';
 import { loadRecipe, type Recipe, requirePart } from '../../recipe.ts';
-import { positive, wholeNumber } from '../../sampling.ts';
+import { byteCount, positive, wholeNumber } from '../../sampling.ts';
 import { simulationFigure } from './simulation-figure.ts';
 
 interface Options {
@@ -233,16 +233,6 @@ function render(plan: SimulateOptions, result: Simulation): string {
   if (!result.cacheTooSmall) return table;
   const advice = `give at least ${formatBytes(result.peakNeededBytes)}, a smaller --block-size or more --canonical-nodes`;
   return `${table}\n\nThe cache limit is below what is in use at one time, so shards would be downloaded again and again (not counted): ${advice}.`;
-}
-
-function byteCount(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(?:([kMGT])(i?)B?|B)?$/i.exec(text);
-  const powers = ['k', 'm', 'g', 't'];
-  if (!match) throw new InvalidArgumentError('It must be a size, as 500MB, 2GiB or 1000000.');
-  const power = match[2] ? powers.indexOf(match[2].toLowerCase()) + 1 : 0;
-  const value = Number(match[1]) * (match[3] ? 1024 : 1000) ** power;
-  if (!(value >= 1 && value <= 1e18)) throw new InvalidArgumentError('It must be from 1 byte to 10^18.');
-  return value;
 }
 
 function positiveNumber(text: string): number {
