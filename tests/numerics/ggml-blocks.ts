@@ -6,6 +6,9 @@ import { type BlockFormat, blockBytes, type QuantizableFormat } from '../../src/
 export interface Ggml {
   quantize(x: Float32Array, format: QuantizableFormat): Uint8Array;
   dequantize(blocks: Uint8Array, weights: number, format: BlockFormat): Float32Array;
+  /** The same into arrays that are there. */
+  quantizeInto(blocks: Uint8Array, x: Float32Array, format: QuantizableFormat): void;
+  dequantizeInto(y: Float32Array, blocks: Uint8Array, format: Exclude<BlockFormat, 'F32'>): void;
   /** weights and bytes of a block of a type by its number */
   blockOf(id: number): { weights: number; bytes: number };
 }
@@ -22,17 +25,25 @@ export function openGgml(llamaCpp: LlamaCpp): Ggml {
     F16: 'ggml_fp16_to_fp32_row',
     BF16: 'ggml_bf16_to_fp32_row',
   };
+  const quantizeInto: Ggml['quantizeInto'] = (blocks, x, format) => {
+    quantizeChunk(TENSOR_TYPES[format].id, x, blocks, 0, 1, x.length, null);
+  };
+  const dequantizeInto: Ggml['dequantizeInto'] = (y, blocks, format) => {
+    const name = rowFunctions[format] ?? `dequantize_row_${format.replace('Q', 'q')}`;
+    library.func(`void ${name}(const void* x, _Out_ void* y, int64_t k)`)(blocks, y, y.length);
+  };
   return {
+    quantizeInto,
+    dequantizeInto,
     quantize(x, format) {
       const blocks = new Uint8Array(blockBytes(format, x.length));
-      quantizeChunk(TENSOR_TYPES[format].id, x, blocks, 0, 1, x.length, null);
+      quantizeInto(blocks, x, format);
       return blocks;
     },
     dequantize(blocks, weights, format) {
       if (format === 'F32') return new Float32Array(blocks.slice().buffer);
-      const name = rowFunctions[format] ?? `dequantize_row_${format.replace('Q', 'q')}`;
       const values = new Float32Array(weights);
-      library.func(`void ${name}(const void* x, _Out_ void* y, int64_t k)`)(blocks, values, weights);
+      dequantizeInto(values, blocks, format);
       return values;
     },
     blockOf: (id) => ({ weights: Number(blockSize!(id)), bytes: Number(typeSize!(id)) }),
