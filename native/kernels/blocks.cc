@@ -2,25 +2,109 @@
 // Layouts and contracts: src/tensor/reference/blocks/.
 #include "blocks.h"
 #include "rows.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace ISA_NS {
 namespace {
 
-// As a conversion on x86 followed by a cast to int8: 0 for what no int holds.
-ALWAYS_INLINE int32_t to_int(float x) { return x > -2147483648.0f && x < 2147483648.0f ? static_cast<int32_t>(x) : 0; }
+// ---- vectors of small numbers
+
+typedef uint8_t vub __attribute__((vector_size(W)));
+typedef int8_t vb __attribute__((vector_size(W)));
+
+ALWAYS_INLINE vi load_bytes(const uint8_t* p) {
+  vub bytes;
+  memcpy(&bytes, p, sizeof bytes);
+  return __builtin_convertvector(bytes, vi);
+}
+// The lowest byte of each lane. GCC takes lanes out one by one where it is not told how to.
+ALWAYS_INLINE void store_bytes(uint8_t* p, vi x) {
+#if defined(__AVX512F__)
+  const __m128i bytes = _mm512_maskz_cvtepi32_epi8(0xFFFF, (__m512i)x);
+  memcpy(p, &bytes, W);
+#elif defined(__AVX2__)
+  const __m256i first = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
+                                         -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+  const __m256i each = _mm256_shuffle_epi8((__m256i)x, first);
+  const __m128i bytes = _mm_unpacklo_epi32(_mm256_castsi256_si128(each), _mm256_extracti128_si256(each, 1));
+  memcpy(p, &bytes, W);
+#elif defined(__SSE2__)
+  const __m128i words = _mm_packs_epi32((__m128i)(x & 255), (__m128i)(x & 255));
+  const __m128i bytes = _mm_packus_epi16(words, words);
+  memcpy(p, &bytes, W);
+#else
+  const vb bytes = __builtin_convertvector(x, vb);
+  memcpy(p, &bytes, sizeof bytes);
+#endif
+}
+ALWAYS_INLINE vf to_floats(vi x) { return __builtin_convertvector(x, vf); }
+ALWAYS_INLINE vi to_ints(vf x) { return __builtin_convertvector(x, vi); }
+ALWAYS_INLINE vf vabs(vf x) { return (vf)((vi)x & 0x7FFFFFFF); }
+ALWAYS_INLINE vi at_most(vi x, int most) { return (x & (x < most)) | (most & ~(x < most)); }
+
+ALWAYS_INLINE uint32_t or_of_lanes(vi x) {
+  uint32_t all = 0;
+  for (int lane = 0; lane < W; lane++) all |= static_cast<uint32_t>(x[lane]);
+  return all;
+}
+ALWAYS_INLINE bool any(vi mask) {
+#if defined(__AVX512F__)
+  return _mm512_movepi32_mask((__m512i)mask) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps((__m256)mask) != 0;
+#else
+  return or_of_lanes(mask) != 0;
+#endif
+}
+
+constexpr int V = 32 / W;  // vectors of a block of 32
+
+struct Row {
+  vf x[V];
+};
+
+ALWAYS_INLINE Row load_row(const float* x) {
+  Row row;
+  for (int i = 0; i < V; i++) row.x[i] = load(x + i * W);
+  return row;
+}
 
 ALWAYS_INLINE float inverse(float scale) { return scale != 0 ? 1.0f / scale : 0.0f; }
+// Where there is one, 1 / scale of a scale near the end of floats is not finite; levels are 0 then.
+ALWAYS_INLINE bool is_finite(float x) { return (bits_of(x) & 0x7F800000) != 0x7F800000; }
+
+ALWAYS_INLINE float farthest_size(const Row& row) {
+  vf most = vabs(row.x[0]);
+  for (int i = 1; i < V; i++) most = vmax(most, vabs(row.x[i]));
+  return reduce_max(most);
+}
+
+// Not where one is not a number, either.
+ALWAYS_INLINE bool all_usual(const Row& row) {
+  vi usual = vabs(row.x[0]) < float_of(too_large);
+  for (int i = 1; i < V; i++) usual &= vabs(row.x[i]) < float_of(too_large);
+  return !any(~usual);
+}
 
 // ---- one weight a block
 
 bool store_f16(uint8_t* blocks, const float* x, int64_t count) {
   auto* halves = reinterpret_cast<u16_unaligned*>(blocks);
-  uint32_t special = 0;
-  for (int64_t i = 0; i < count; i++) {
-    const uint16_t half = half_of(x[i]);
-    halves[i] = half;
-    special |= (half & 0x7C00) == 0x7C00;
-  }
+  int64_t done = 0;
+#if defined(__AVX512F__)
+  for (; done + 16 <= count; done += 16)
+    _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(halves + done),
+                        _mm512_maskz_cvtps_ph(0xFFFF, (__m512)load(x + done), _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__F16C__)
+  for (; done + 8 <= count; done += 8)
+    _mm_storeu_si128(reinterpret_cast<__m128i_u*>(halves + done),
+                     _mm256_cvtps_ph((__m256)load(x + done), _MM_FROUND_TO_NEAREST_INT));
+#endif
+  for (; done < count; done++) halves[done] = half_of(x[done]);
+  uint16_t special = 0;
+  for (int64_t i = 0; i < count; i++) special |= (halves[i] & 0x7C00) == 0x7C00;
   return special == 0;
 }
 
@@ -50,71 +134,95 @@ void load_bf16(float* y, const uint8_t* blocks, int64_t count) {
 // ---- 32 weights a block
 
 bool quantize_q8_0(uint8_t* block, const float* x) {
-  const uint32_t most = largest_bits(x, 32);
-  const float scale = float_of(most) / 127.0f, factor = inverse(scale);
+  const Row row = load_row(x);
+  const float scale = farthest_size(row) / 127.0f, factor = inverse(scale);
   const float stored = store_half(block, scale);
-  int8_t levels[32];
-  for (int j = 0; j < 32; j++) {
-    const float product = x[j] * factor;
-    const float value = product > -2147483648.0f && product < 2147483648.0f ? product : 0.0f;
-    const int32_t whole = static_cast<int32_t>(value);
-    const float rest = value - static_cast<float>(whole);
-    // Halves are rounded away from zero.
-    levels[j] = static_cast<int8_t>(whole + (rest >= 0.5f) - (rest <= -0.5f));
+  if (!is_finite(factor)) {
+    memset(block + 2, 0, 32);
+  } else {
+    for (int i = 0; i < V; i++) {
+      const vf value = row.x[i] * factor;
+      const vi whole = to_ints(value);
+      const vf rest = value - to_floats(whole);
+      // Halves are rounded away from zero; a comparison that holds is -1.
+      store_bytes(block + 2 + i * W, whole - (rest >= 0.5f) + (rest <= -0.5f));
+    }
   }
-  memcpy(block + 2, levels, sizeof levels);
-  return most < too_large && is_finite_half(stored);
+  return all_usual(row) && is_finite_half(stored);
 }
 
-// Halves of 4 bits, and the fifth bits in a word before them.
+// Lower halves of 16 weights, upper ones of the next 16; the fifth bits in a word before them.
 template <int bits>
-ALWAYS_INLINE void store_levels(uint8_t* p, const uint8_t* levels) {
+ALWAYS_INLINE void store_levels(uint8_t* p, const vi* levels) {
   if (bits == 5) {
     uint32_t fifths = 0;
-    for (int j = 0; j < 32; j++) fifths |= static_cast<uint32_t>(levels[j] >> 4 & 1) << j;
+    vi lanes;
+    for (int lane = 0; lane < W; lane++) lanes[lane] = lane;
+    for (int i = 0; i < V; i++) fifths |= or_of_lanes((levels[i] >> 4 & 1) << lanes) << (i * W);
     memcpy(p, &fifths, sizeof fifths);
     p += sizeof fifths;
   }
-  for (int j = 0; j < 16; j++) p[j] = static_cast<uint8_t>((levels[j] & 15) | levels[j + 16] << 4);
+  if constexpr (V >= 2) {
+    for (int i = 0; i < V / 2; i++) store_bytes(p + i * W, (levels[i] & 15) | (levels[i + V / 2] & 15) << 4);
+  }
 }
 
-// Q4_0 and Q5_0: the value farthest from 0, the first of equals, becomes the lowest level.
+// The value farthest from 0, the first of equals, whose size is known.
+ALWAYS_INLINE float farthest(const float* x, const Row& row, float size) {
+  vi above = row.x[0] == size, below = row.x[0] == -size;
+  for (int i = 1; i < V; i++) {
+    above |= row.x[i] == size;
+    below |= row.x[i] == -size;
+  }
+  // Which sign it has nobody can foretell, so there is no branch on it.
+  const uint32_t is_above = any(above), is_below = any(below);
+  if (__builtin_expect(!(is_above & is_below), 1)) return float_of(bits_of(size) | is_below << 31);
+  int first = 0;
+  while (first < 31 && __builtin_fabsf(x[first]) != size) first++;
+  return x[first];
+}
+
+// Q4_0 and Q5_0: the value farthest from 0 becomes the lowest level.
 template <int bits>
 bool quantize_signed(uint8_t* block, const float* x) {
   constexpr int middle = 1 << (bits - 1);
-  const uint32_t most = largest_bits(x, 32);
-  int first = 32;
-  for (int j = 31; j >= 0; j--) first = (bits_of(x[j]) & 0x7FFFFFFF) == most ? j : first;
-  const float scale = (most == 0 ? 0.0f : x[first]) / -static_cast<float>(middle), factor = inverse(scale);
+  const Row row = load_row(x);
+  const float size = farthest_size(row);
+  const float scale = (size > 0 ? farthest(x, row, size) : 0.0f) / -static_cast<float>(middle), factor = inverse(scale);
   const float stored = store_half(block, scale);
-  uint8_t levels[32];
-  for (int j = 0; j < 32; j++) {
-    const int32_t level = static_cast<int8_t>(to_int(x[j] * factor + (middle + 0.5f)));
-    levels[j] = static_cast<uint8_t>(level < 2 * middle - 1 ? level : 2 * middle - 1);
-  }
+  vi levels[V] = {};
+  if (is_finite(factor))
+    for (int i = 0; i < V; i++) levels[i] = at_most(to_ints(row.x[i] * factor + (middle + 0.5f)), 2 * middle - 1);
   store_levels<bits>(block + 2, levels);
-  return most < too_large && is_finite_half(stored);
+  return all_usual(row) && is_finite_half(stored);
+}
+
+// A zero has the sign of the first one, as if values had been compared one after the other.
+ALWAYS_INLINE float first_of_zeros(const float* x, float extreme) {
+  if (extreme != 0) return extreme;
+  int first = 0;
+  while (first < 31 && x[first] != 0) first++;
+  return x[first];
 }
 
 // Q4_1 and Q5_1: levels from the least value to the largest.
 template <int bits>
 bool quantize_shifted(uint8_t* block, const float* x) {
   constexpr int last = (1 << bits) - 1;
-  float least = x[0], most = x[0];
-  for (int j = 1; j < 32; j++) {
-    least = x[j] < least ? x[j] : least;
-    most = x[j] > most ? x[j] : most;
+  const Row row = load_row(x);
+  vf high = row.x[0], low = -row.x[0];
+  for (int i = 1; i < V; i++) {
+    high = vmax(high, row.x[i]);
+    low = vmax(low, -row.x[i]);
   }
+  const float most = first_of_zeros(x, reduce_max(high)), least = first_of_zeros(x, -reduce_max(low));
   const float scale = (most - least) / static_cast<float>(last), factor = inverse(scale);
   const float stored = store_half(block, scale), stored_least = store_half(block + 2, least);
-  uint8_t levels[32];
-  for (int j = 0; j < 32; j++) {
-    const int32_t level = to_int((x[j] - least) * factor + 0.5f);
-    const int32_t byte = static_cast<int8_t>(level);
-    levels[j] = static_cast<uint8_t>(bits == 4 ? (byte < last ? byte : last) : level);
-  }
+  vi levels[V] = {};
+  if (is_finite(factor) && is_finite(scale))
+    for (int i = 0; i < V; i++) levels[i] = at_most(to_ints((row.x[i] - least) * factor + 0.5f), last);
   store_levels<bits>(block + 4, levels);
-  return largest_bits(x, 32) < too_large && is_finite_half(stored) && is_finite_half(stored_least);
+  return all_usual(row) && is_finite_half(stored) && is_finite_half(stored_least);
 }
 
 void dequantize_q8_0(float* y, const uint8_t* block) {
@@ -176,39 +284,48 @@ void dequantize_q45_k(float* y, const uint8_t* block) {
 void dequantize_q6_k(float* y, const uint8_t* block) {
   const float d = load_half(block + 208);
   const auto* scales = reinterpret_cast<const int8_t*>(block + 192);
-  for (int j = 0; j < 16; j++) {
-    const int group = j >> 3, quarter = j >> 1 & 3, start = 16 * (j & 1);
-    const uint8_t* low = block + 64 * group + 32 * (quarter & 1) + start;
-    const uint8_t* high = block + 128 + 32 * group + start;
-    const float scale = d * static_cast<float>(scales[j]);
-    for (int l = 0; l < 16; l++) {
-      const int level = (low[l] >> 4 * (quarter >> 1) & 15) | (high[l] >> 2 * quarter & 3) << 4;
-      y[16 * j + l] = scale * static_cast<float>(level - 32);
+  for (int group = 0; group < 2; group++)
+    for (int l = 0; l < 32; l += W) {
+      const vi low = load_bytes(block + 64 * group + l), next = load_bytes(block + 64 * group + 32 + l);
+      const vi high = load_bytes(block + 128 + 32 * group + l);
+      const vi levels[4] = {(low & 15) | (high & 3) << 4, (next & 15) | (high >> 2 & 3) << 4,
+                            low >> 4 | (high >> 4 & 3) << 4, next >> 4 | (high >> 6) << 4};
+      for (int quarter = 0; quarter < 4; quarter++) {
+        const float scale = d * static_cast<float>(scales[8 * group + 2 * quarter + l / 16]);
+        store(y + 128 * group + 32 * quarter + l, scale * to_floats(levels[quarter] - 32));
+      }
     }
-  }
 }
 
 void dequantize_q2_k(float* y, const uint8_t* block) {
   const float d = load_half(block + 80), dmin = load_half(block + 82);
-  for (int j = 0; j < 16; j++) {
-    const uint8_t* pairs = block + 16 + 32 * (j >> 3) + 16 * (j & 1);
-    const float scale = d * static_cast<float>(block[j] & 15), least = dmin * static_cast<float>(block[j] >> 4);
-    for (int l = 0; l < 16; l++) y[16 * j + l] = scale * static_cast<float>(pairs[l] >> 2 * (j >> 1 & 3) & 3) - least;
-  }
+  for (int group = 0; group < 2; group++)
+    for (int l = 0; l < 32; l += W) {
+      const vi pairs = load_bytes(block + 16 + 32 * group + l);
+      for (int quarter = 0; quarter < 4; quarter++) {
+        const uint8_t scales = block[8 * group + 2 * quarter + l / 16];
+        const float scale = d * static_cast<float>(scales & 15), least = dmin * static_cast<float>(scales >> 4);
+        store(y + 128 * group + 32 * quarter + l, scale * to_floats(pairs >> (2 * quarter) & 3) - least);
+      }
+    }
 }
 
 void dequantize_q3_k(float* y, const uint8_t* block) {
   const float d = load_half(block + 108);
   const uint8_t* packed = block + 96;
+  float scales[16];
   for (int j = 0; j < 16; j++) {
     const int low = j < 8 ? packed[j] & 15 : packed[j - 8] >> 4, high = packed[8 + (j & 3)] >> 2 * (j >> 2) & 3;
-    const float scale = d * static_cast<float>((low | high << 4) - 32);
-    const uint8_t *thirds = block + 16 * (j & 1), *pairs = block + 32 + 32 * (j >> 3) + 16 * (j & 1);
-    for (int l = 0; l < 16; l++) {
-      const int level = (pairs[l] >> 2 * (j >> 1 & 3) & 3) + (thirds[l] >> (j >> 1) & 1) * 4 - 4;
-      y[16 * j + l] = scale * static_cast<float>(level);
-    }
+    scales[j] = d * static_cast<float>((low | high << 4) - 32);
   }
+  for (int group = 0; group < 2; group++)
+    for (int l = 0; l < 32; l += W) {
+      const vi pairs = load_bytes(block + 32 + 32 * group + l), thirds = load_bytes(block + l);
+      for (int quarter = 0; quarter < 4; quarter++) {
+        const vi level = (pairs >> (2 * quarter) & 3) + (thirds >> (4 * group + quarter) & 1) * 4 - 4;
+        store(y + 128 * group + 32 * quarter + l, scales[8 * group + 2 * quarter + l / 16] * to_floats(level));
+      }
+    }
 }
 
 // ---- all of them
