@@ -28,6 +28,8 @@ export interface LlamaCpp {
   readonly version: string;
   /** Opens a library by the beginning of its file's name, such as `libggml-base`. */
   open(name: string): CLibrary;
+  /** Names a struct for the prototypes, once a process. */
+  defineStruct(name: string, fields: Readonly<Record<string, string>>): void;
 }
 
 /** llama.cpp, or a sentence that says why it is not there. Installs it where it is not in the cache yet. */
@@ -44,9 +46,13 @@ export function findLlamaCpp(): LlamaCpp | string {
   const problem = existsSync(folder) ? null : install(folder, names);
   if (problem) return problem;
   const bins = join(folder, 'node_modules', '@node-llama-cpp', packages.library, 'bins', packages.library);
-  const koffi = createRequire(join(folder, 'package.json'))('koffi') as { load(path: string): CLibrary };
+  const koffi = createRequire(join(folder, 'package.json'))('koffi') as {
+    load(path: string): CLibrary;
+    struct(name: string, fields: Readonly<Record<string, string>>): unknown;
+  };
   return {
     version: VERSION,
+    defineStruct: (name, fields) => void koffi.struct(name, fields),
     open(name) {
       const file = readdirSync(bins).find((each) => each.startsWith(name) && each.endsWith('.so'));
       if (!file) throw new Error(`${bins} has no ${name}`);
