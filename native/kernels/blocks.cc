@@ -91,44 +91,40 @@ ALWAYS_INLINE bool all_usual(const Row& row) {
 // ---- one weight a block
 
 bool store_f16(uint8_t* blocks, const float* x, int64_t count) {
-  auto* halves = reinterpret_cast<u16_unaligned*>(blocks);
   int64_t done = 0;
 #if defined(__AVX512F__)
   for (; done + 16 <= count; done += 16)
-    _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(halves + done),
+    _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(blocks + 2 * done),
                         _mm512_maskz_cvtps_ph(0xFFFF, (__m512)load(x + done), _MM_FROUND_TO_NEAREST_INT));
 #elif defined(__F16C__)
   for (; done + 8 <= count; done += 8)
-    _mm_storeu_si128(reinterpret_cast<__m128i_u*>(halves + done),
+    _mm_storeu_si128(reinterpret_cast<__m128i_u*>(blocks + 2 * done),
                      _mm256_cvtps_ph((__m256)load(x + done), _MM_FROUND_TO_NEAREST_INT));
 #endif
-  for (; done < count; done++) halves[done] = half_of(x[done]);
+  for (; done < count; done++) store_word(blocks + 2 * done, half_of(x[done]));
   uint16_t special = 0;
-  for (int64_t i = 0; i < count; i++) special |= (halves[i] & 0x7C00) == 0x7C00;
+  for (int64_t i = 0; i < count; i++) special |= (load_word(blocks + 2 * i) & 0x7C00) == 0x7C00;
   return special == 0;
 }
 
 bool store_bf16(uint8_t* blocks, const float* x, int64_t count) {
-  auto* words = reinterpret_cast<u16_unaligned*>(blocks);
   uint32_t special = 0;
   for (int64_t i = 0; i < count; i++) {
     const uint32_t bits = bits_of(x[i]);
     const uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
     const uint32_t word = (bits & 0x7FFFFFFF) > 0x7F800000 ? quiet : rounded;
-    words[i] = static_cast<uint16_t>(word);
+    store_word(blocks + 2 * i, static_cast<uint16_t>(word));
     special |= (word & 0x7F80) == 0x7F80;
   }
   return special == 0;
 }
 
 void load_f16(float* y, const uint8_t* blocks, int64_t count) {
-  const auto* halves = reinterpret_cast<const u16_unaligned*>(blocks);
-  for (int64_t i = 0; i < count; i++) y[i] = float_of_half(halves[i]);
+  for (int64_t i = 0; i < count; i++) y[i] = load_half(blocks + 2 * i);
 }
 
 void load_bf16(float* y, const uint8_t* blocks, int64_t count) {
-  const auto* words = reinterpret_cast<const u16_unaligned*>(blocks);
-  for (int64_t i = 0; i < count; i++) y[i] = float_of(static_cast<uint32_t>(words[i]) << 16);
+  for (int64_t i = 0; i < count; i++) y[i] = float_of(static_cast<uint32_t>(load_word(blocks + 2 * i)) << 16);
 }
 
 // ---- 32 weights a block

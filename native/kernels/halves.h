@@ -4,8 +4,6 @@
 
 namespace ISA_NS {
 
-typedef uint16_t u16_unaligned __attribute__((aligned(1), may_alias));
-
 ALWAYS_INLINE uint32_t bits_of(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
@@ -35,12 +33,20 @@ ALWAYS_INLINE float float_of_half(uint16_t half) {
   return float_of(sign | (size < 0x400 ? small : large));
 }
 
-ALWAYS_INLINE float load_half(const uint8_t* p) { return float_of_half(*reinterpret_cast<const u16_unaligned*>(p)); }
+// At any address.
+ALWAYS_INLINE uint16_t load_word(const uint8_t* p) {
+  uint16_t word;
+  memcpy(&word, p, sizeof word);
+  return word;
+}
+ALWAYS_INLINE void store_word(uint8_t* p, uint16_t word) { memcpy(p, &word, sizeof word); }
+
+ALWAYS_INLINE float load_half(const uint8_t* p) { return float_of_half(load_word(p)); }
 
 // The half that was stored, as a float.
 ALWAYS_INLINE float store_half(uint8_t* p, float x) {
   const uint16_t half = half_of(x);
-  *reinterpret_cast<u16_unaligned*>(p) = half;
+  store_word(p, half);
   return float_of_half(half);
 }
 
