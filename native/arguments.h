@@ -80,6 +80,7 @@ struct NamedMethod {
 
 // One list per family, ended by {nullptr, nullptr}; listed in binding.cc.
 extern const NamedMethod matrix_methods[];
+extern const NamedMethod block_methods[];
 extern const NamedMethod attention_methods[];
 extern const NamedMethod elementwise_methods[];
 extern const NamedMethod norm_methods[];

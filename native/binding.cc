@@ -124,7 +124,7 @@ const NamedMethod engine_methods[] = {{"threads", threads},
 const NamedMethod* const families[] = {
     engine_methods,    matrix_methods, attention_methods, elementwise_methods, norm_methods, rope_methods,
     glu_methods,       embedding_methods, router_methods, dispatch_methods,    loss_methods, optimizer_methods,
-    checksum_methods};
+    block_methods,     checksum_methods};
 
 void free_bound(napi_env, void* data, void*) { delete static_cast<Bound*>(data); }
 

@@ -145,6 +145,20 @@ struct AttentionTable {
                  int64_t window);
 };
 
+// Formats of files, in the order of BLOCK_FORMATS (src/tensor/block-format.ts); the first ones can be written, too.
+struct BlockLayout {
+  int weights, bytes;
+};
+constexpr BlockLayout block_layouts[] = {{1, 4},   {1, 2},   {1, 2},     {32, 34},   {32, 18},   {32, 20}, {32, 22},
+                                         {32, 24}, {256, 144}, {256, 210}, {256, 176}, {256, 84}, {256, 110}};
+constexpr int num_quantizable_formats = 10;
+
+struct BlocksTable {
+  // Whether the blocks stand for x; `count` blocks.
+  bool (*quantize)(int format, uint8_t* blocks, const float* x, int64_t count);
+  void (*dequantize)(int format, float* y, const uint8_t* blocks, int64_t count);
+};
+
 struct KernelTable {
   const char* name;
   bool fast_bf16;
@@ -161,6 +175,7 @@ struct KernelTable {
   DispatchTable dispatch;
   LossTable loss;
   OptimizerTable optimizer;
+  BlocksTable blocks;
 };
 
 // Tables of the instruction sets; a table may only be used when it is built in and the processor supports it.

@@ -31,7 +31,7 @@ export interface LlamaCpp {
   /** Opens a library by the beginning of its file's name, such as `libggml-base`. */
   open(name: string): CLibrary;
   /** Names a C struct for prototypes; once only. */
-  struct(name: string, fields: Readonly<Record<string, unknown>>): void;
+  defineStruct(name: string, fields: Readonly<Record<string, unknown>>): void;
   array(type: string, length: number): unknown;
   /** A copy of `count` floats at a pointer. */
   floats(pointer: unknown, count: number): Float32Array;
@@ -67,9 +67,7 @@ export function findLlamaCpp(): LlamaCpp | string {
   return {
     version: VERSION,
     folder: bins,
-    struct(name, fields) {
-      koffi.struct(name, fields);
-    },
+    defineStruct: (name, fields) => void koffi.struct(name, fields),
     array: (type, length) => koffi.array(type, length, 'Typed'),
     floats: (pointer, count) =>
       Float32Array.from(koffi.decode(pointer, koffi.array('float', count, 'Typed')) as Float32Array),

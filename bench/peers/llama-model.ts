@@ -132,8 +132,8 @@ function apiOf(llama: LlamaCpp): Api {
 }
 
 function declare(llama: LlamaCpp): Api {
-  llama.struct('LlamaParameters', { words: llama.array('uint32', WORDS) });
-  llama.struct('LlamaBatch', {
+  llama.defineStruct('LlamaParameters', { words: llama.array('uint32', WORDS) });
+  llama.defineStruct('LlamaBatch', {
     count: 'int32',
     token: 'int32 *',
     embd: 'float *',

@@ -18,5 +18,6 @@ void fill_router(KernelTable& table);
 void fill_dispatch(KernelTable& table);
 void fill_loss(KernelTable& table);
 void fill_optimizer(KernelTable& table);
+void fill_blocks(KernelTable& table);
 
 }  // namespace ISA_NS

@@ -22,6 +22,7 @@ void fill_table(KernelTable& table) {
   fill_dispatch(table);
   fill_loss(table);
   fill_optimizer(table);
+  fill_blocks(table);
 }
 
 }  // namespace ISA_NS

@@ -51,6 +51,9 @@ const FLAGS = [
   '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-psabi',
 ];
 
+/** Kernels whose every operation must round, as in the program they agree with to the bit. */
+const UNFUSED = ['blocks', 'blocks_k'];
+
 /**
  * The compiler to use: `CXX` of `env` (it may hold arguments), else the first of c++, g++ and clang++ that runs.
  * @returns its `command` and what `--version` says, or the `missing` names
@@ -144,7 +147,12 @@ function planObjects({ root, compiler, headers, arch, env, instructionSets }) {
   const own = sources('native').map(([path, name]) => task(path, name, name === 'binding' ? built : []));
   const kernels = isas.flatMap(([isa, flags]) =>
     sources('native/kernels').map(([path, name]) =>
-      task(path, `${isa}/${name}`, [`-DISA_NS=isa_${isa}`, `-DISA_NAME="${isa}"`, ...flags]),
+      task(path, `${isa}/${name}`, [
+        `-DISA_NS=isa_${isa}`,
+        `-DISA_NAME="${isa}"`,
+        ...flags,
+        ...(UNFUSED.includes(name) ? ['-ffp-contract=off'] : []),
+      ]),
     ),
   );
   return [...own, ...kernels];

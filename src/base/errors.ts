@@ -35,6 +35,7 @@ export const ERROR_CODES = [
   'logits_not_finite',
   'machine_unfit',
   'model_family_unknown',
+  'model_format_unknown',
   'model_not_found',
   'model_not_ready',
   'model_not_representable',

@@ -25,7 +25,12 @@ train: { duration: 100step, sequenceLength: 32, batchSequences: 4, prompts: [one
 describe('loadRecipe', () => {
   it('names a recipe by its file and fills in defaults', () => {
     const recipe = loadRecipe(base);
-    expect(recipe).toMatchObject({ name: 'base', seed: 3, model: { clipQkv: 8 }, train: { gradClip: 1 } });
+    expect(recipe).toMatchObject({
+      name: 'base',
+      seed: 3,
+      model: { family: 'dbrx' },
+      train: { gradClip: 1 },
+    });
     expect(Object.isFrozen(recipe.model!.ffn)).toBe(true);
   });
 

@@ -32,17 +32,17 @@ export const ffnConfigSchema = z.strictObject({
   sharedHidden: positive.optional(),
 });
 
-const ropeScalingSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('linear'), factor: z.number().positive() }),
+const ropeScalingSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('linear'), factor: z.number().positive() }),
   z.strictObject({
-    type: z.literal('llama3'),
+    kind: z.literal('llama3'),
     factor: z.number().positive(),
     lowFreqFactor: z.number().positive(),
     highFreqFactor: z.number().positive(),
     originalMaxSeqLen: positive,
   }),
   z.strictObject({
-    type: z.literal('yarn'),
+    kind: z.literal('yarn'),
     factor: z.number().positive(),
     originalMaxSeqLen: positive,
     betaFast: z.number().positive().default(32),

@@ -32,11 +32,11 @@ export interface LoadedModel {
  * @throws what openModel throws; checkpoint_corrupt, tokenizer_invalid
  */
 export function loadModel(path: string, options: LoadModelOptions): LoadedModel {
-  const source = openModel(path);
+  const kernels = createKernels({ threads: options.threads });
+  const source = openModel(path, kernels);
   try {
     const tokenizer = tokenizerOf(source, options.tokenizerPath);
     if (source.format === 'hf') verifyChecksums(path, [WEIGHTS]);
-    const kernels = createKernels({ threads: options.threads });
     const weights = options.weights ?? storedKind(source);
     const precision = weights === undefined ? resolvePrecision(kernels, options.precision) : 'f32';
     const format = weights === undefined ? precision : packedFormatOf(weights);

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DabarexError } from '../base/index.ts';
 import { type GgufFile, openGguf, openHfFolder, openLlama2c } from '../checkpoint/index.ts';
+import { createKernels, type Kernels } from '../tensor/index.ts';
 import type { ModelConfig } from './config.ts';
 import type { GgufDescription, Layout } from './families/formats.ts';
 import { formatsOfGguf, formatsOfModelType } from './families/index.ts';
@@ -41,13 +42,14 @@ export interface OpenModel {
 }
 
 /**
- * @throws model_not_found where nothing is there or it is none of the formats; model_family_unknown, config_invalid, checkpoint_mismatch, and what
+ * @param kernels turn the blocks of quantised files into values; default: those of this machine, on one thread
+ * @throws file_missing; model_format_unknown where it is none of the formats; model_family_unknown, config_invalid, checkpoint_mismatch, and what
  * the formats themselves throw: file_missing, safetensors_invalid, gguf_invalid, llama2c_invalid
  */
-export function openModel(path: string): OpenModel {
+export function openModel(path: string, kernels: Kernels = createKernels()): OpenModel {
   const format = formatOf(path);
-  if (format === 'hf') return openFolder(path);
-  return format === 'gguf' ? openGgufModel(path) : openLlama2cModel(path);
+  if (format === 'hf') return openFolder(path, kernels);
+  return format === 'gguf' ? openGgufModel(path, kernels) : openLlama2cModel(path);
 }
 
 function formatOf(path: string): ModelFormat {
@@ -55,16 +57,20 @@ function formatOf(path: string): ModelFormat {
   if (found?.isDirectory() && existsSync(join(path, 'config.json'))) return 'hf';
   if (found?.isFile() && /\.gguf$/i.test(path)) return 'gguf';
   if (found?.isFile() && /\.bin$/i.test(path)) return 'llama2c';
-  const what = !found
-    ? 'is not there'
-    : found.isDirectory()
-      ? 'has no config.json'
-      : 'ends neither in .gguf nor in .bin';
+  if (!found) throw fileMissing(path, 'is not there');
+  if (found.isDirectory()) throw fileMissing(path, 'has no config.json');
   throw new DabarexError(
-    'model_not_found',
-    `${path} ${what}: no model. Give a folder with config.json and model.safetensors, a .gguf file, or a .bin of llama2.c.`,
+    'model_format_unknown',
+    `${path} ends neither in .gguf nor in .bin: no model. ${WHAT_IS_A_MODEL}`,
     { path },
   );
+}
+
+const WHAT_IS_A_MODEL =
+  'Give a folder with config.json and model.safetensors, a .gguf file, or a .bin of llama2.c.';
+
+function fileMissing(path: string, problem: string): DabarexError {
+  return new DabarexError('file_missing', `${path} ${problem}. ${WHAT_IS_A_MODEL}`, { path });
 }
 
 /** The config.json of a folder, parsed. @throws file_missing, config_invalid */
@@ -84,13 +90,13 @@ export function readConfigJson(dir: string): unknown {
   }
 }
 
-function openFolder(dir: string): OpenModel {
+function openFolder(dir: string, kernels: Kernels): OpenModel {
   const value = readConfigJson(dir);
   const path = join(dir, 'config.json');
   const modelType = (value as { model_type?: unknown } | null)?.model_type;
   const { huggingFace } = formatsOfModelType(modelType, path);
   const config = huggingFace.readConfig(value, path);
-  const file = openHfFolder(dir);
+  const file = openHfFolder(dir, kernels);
   const tensors = [...file.tensors].map(([name, { dtype, shape, sizeBytes }]) => ({
     name,
     shape,
@@ -105,8 +111,8 @@ function openFolder(dir: string): OpenModel {
   );
 }
 
-function openGgufModel(path: string): OpenModel {
-  const file = openGguf(path);
+function openGgufModel(path: string, kernels: Kernels): OpenModel {
+  const file = openGguf(path, kernels);
   const close = () => file.close();
   try {
     const description: GgufDescription = {

@@ -13,7 +13,7 @@ import {
   writeGguf,
   writeHfFolder,
 } from '../checkpoint/index.ts';
-import type { QuantizableFormat } from '../tensor/index.ts';
+import { createKernels, type Kernels, type QuantizableFormat } from '../tensor/index.ts';
 import { u32 } from './families/gguf-settings.ts';
 import { formatsOf } from './families/index.ts';
 import { divisorsOf } from './families/rope-divisors.ts';
@@ -28,6 +28,8 @@ export interface WriteModelOptions {
   readonly type: WeightType;
   /** the most a file may have, unless a single tensor has more; default: one file */
   readonly shardBytes?: number;
+  /** turn values into the blocks of quantised files; default: those of this machine, on one thread */
+  readonly kernels?: Kernels;
   /** unit bytes, of weights written */
   readonly onProgress?: OnProgress;
 }
@@ -94,6 +96,7 @@ export function writeGgufModel(
   if (reason) throw notRepresentable(path, reason, 'Keep it as a Hugging Face folder.');
   const layout = gguf.layouts[0](config);
   const count = counter(layout, options);
+  const { kernels = createKernels() } = options;
   const tensors: GgufTensorToWrite[] = layout.map((tensor) => {
     const type = tensorType(tensor, options.type);
     const parts = () => counted(storedValues(tensor, model.pieces, model.read), count);
@@ -101,10 +104,10 @@ export function writeGgufModel(
       name: tensor.name,
       type,
       shape: tensor.shape,
-      parts: () => quantizeParts(parts(), type as QuantizableFormat, tensor.name),
+      parts: () => quantizeParts(parts(), type as QuantizableFormat, tensor.name, kernels),
     };
   });
-  if (config.ropeScaling?.type === 'llama3') tensors.push(divisors(config, config.ropeScaling));
+  if (config.ropeScaling?.kind === 'llama3') tensors.push(divisors(config, config.ropeScaling));
   const metadata = new Map<string, GgufValue>([
     ...gguf.writeConfig(config),
     ['general.file_type', u32(FILE_TYPES[options.type])],

@@ -49,3 +49,15 @@ export function blockBytes(format: BlockFormat, weights: number): number {
   const layout = BLOCK_FORMATS[format];
   return weights % layout.weights === 0 ? (weights / layout.weights) * layout.bytes : Number.NaN;
 }
+
+/** Weights in the formats of files; f32 only. Bits are ggml's own, on every engine (see block-format.ts). */
+export interface BlockKernels {
+  /**
+   * blocks = x in `format`; x holds whole blocks.
+   * @returns whether the blocks stand for x. They do not where a value is NaN, infinite or from 2^40 on (F32 takes them all), and
+   * where a value or a scale is beyond the 16-bit float it is stored in.
+   */
+  quantizeBlocks(blocks: Uint8Array, x: Float32Array, format: QuantizableFormat): boolean;
+  /** y = the values of blocks. */
+  dequantizeBlocks(y: Float32Array, blocks: Uint8Array, format: BlockFormat): void;
+}

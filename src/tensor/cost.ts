@@ -5,9 +5,9 @@
  * Not counted: scratch memory, padding of packed panels, keys and values that attention reads again for the next rows.
  * Legend: as in kernels.ts.
  */
+import type { BlockKernels } from './block-format.ts';
 import type {
   AttentionShape,
-  BlockKernels,
   ElementwiseKernels,
   FloatArray,
   LossKernels,

@@ -2,6 +2,7 @@ export { Arena, type ArenaOptions, type FloatType } from './arena.ts';
 export {
   BLOCK_FORMATS,
   type BlockFormat,
+  type BlockKernels,
   blockBytes,
   QUANTIZABLE,
   type QuantizableFormat,

@@ -15,7 +15,7 @@
  *   gradients are checked;
  * - a wrong length or size throws an Error (a mistake of the caller, not of the user).
  */
-import type { BlockFormat, QuantizableFormat } from './block-format.ts';
+import type { BlockKernels } from './block-format.ts';
 import type { Machine } from './machine.ts';
 
 export type FloatArray = Float32Array | Float64Array;
@@ -442,16 +442,4 @@ export interface ElementwiseKernels {
   sumOfSquares(x: FloatArray): number;
   /** sums[dim] (+)= sum over rows of x[rows, dim]. */
   columnSum(sums: FloatArray, x: FloatArray, rows: number, dim: number, accumulate?: boolean): void;
-}
-
-/** Weights in the formats of files; f32 only. Bits are ggml's own, on every engine (see block-format.ts). */
-export interface BlockKernels {
-  /**
-   * blocks = x in `format`; x holds whole blocks.
-   * @returns whether the blocks stand for x. They do not where a value is NaN, infinite or from 2^40 on (F32 takes them all), and
-   * where a value or a scale is beyond the 16-bit float it is stored in.
-   */
-  quantizeBlocks(blocks: Uint8Array, x: Float32Array, format: QuantizableFormat): boolean;
-  /** y = the values of blocks. */
-  dequantizeBlocks(y: Float32Array, blocks: Uint8Array, format: BlockFormat): void;
 }

@@ -8,10 +8,10 @@ import type { Kernels, Precision } from './kernels.ts';
 import { type Addon, allocateMemory, methodsOf, type NativeMethods } from './native/addon.ts';
 import { findAddon } from './native/addon-file.ts';
 import { attentionKernels } from './native/attention.ts';
+import { blockKernels } from './native/blocks.ts';
 import { elementwiseKernels } from './native/elementwise.ts';
 import { matrixKernels } from './native/matrix.ts';
 import { memoryBoundKernels } from './native/memory-bound.ts';
-import { blockKernels } from './reference/blocks/index.ts';
 
 export interface NativeOptions {
   /** instruction set: baseline, avx2, avx512, avx512bf16; the best of this processor when absent */
@@ -67,7 +67,7 @@ function assemble(methods: NativeMethods, isa: string): Kernels {
     ...attentionKernels(methods),
     ...elementwiseKernels(methods),
     ...memoryBoundKernels(methods),
-    ...blockKernels,
+    ...blockKernels(methods),
   };
   const kernels = {
     name: `native-${isa}`,

@@ -37,7 +37,7 @@ const SHAPES: Readonly<Record<Family, object>> = {
   dbrx: { clipQkv: 2, kvHeads: 2 },
   llama: {
     kvHeads: 2,
-    ropeScaling: { type: 'llama3', factor: 4, lowFreqFactor: 1, highFreqFactor: 4, originalMaxSeqLen: 64 },
+    ropeScaling: { kind: 'llama3', factor: 4, lowFreqFactor: 1, highFreqFactor: 4, originalMaxSeqLen: 64 },
   },
   mixtral: { kvHeads: 2, headDim: 32 },
   olmoe: {},

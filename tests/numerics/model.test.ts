@@ -42,7 +42,7 @@ const SPECIAL: Readonly<Record<Family, object>> = {
   llama: {
     headDim: 16,
     ropeScaling: {
-      type: 'llama3',
+      kind: 'llama3',
       factor: 4,
       lowFreqFactor: 1,
       highFreqFactor: 4,
@@ -50,9 +50,9 @@ const SPECIAL: Readonly<Record<Family, object>> = {
     },
     slidingWindow: 5,
   },
-  mixtral: { ropeScaling: { type: 'yarn', factor: 4, originalMaxSeqLen: 8 } },
+  mixtral: { ropeScaling: { kind: 'yarn', factor: 4, originalMaxSeqLen: 8 } },
   olmoe: { clipQkv: 2.5 },
-  qwen2: { ropeScaling: { type: 'linear', factor: 2 } },
+  qwen2: { ropeScaling: { kind: 'linear', factor: 2 } },
   'qwen2-moe': {},
   qwen3: { headDim: 16 },
   'qwen3-moe': { headDim: 16 },

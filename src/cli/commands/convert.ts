@@ -11,6 +11,7 @@ import {
   writeGgufModel,
   writeHuggingFace,
 } from '../../model/index.ts';
+import { createKernels } from '../../tensor/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
 import { findModel } from '../model-folder.ts';
@@ -70,10 +71,11 @@ function convert(input: string, out: string, options: ConvertOptions, context: C
   const tokenizerPath = options.tokenizer && resolve(context.cwd, options.tokenizer);
   const progress = createProgressDisplay(context.stderr, context.now);
   const startedMs = context.now();
-  const model = openModel(dir);
+  const kernels = createKernels({ threads: context.threads });
+  const model = openModel(dir, kernels);
   let files: string[];
   try {
-    const writing = { type, shardBytes: options.shardSize, onProgress: progress.onProgress };
+    const writing = { type, shardBytes: options.shardSize, kernels, onProgress: progress.onProgress };
     if (to === 'gguf') files = writeGgufModel(model, path, vocabularyOf(model, tokenizerPath), writing);
     else files = writeHuggingFace(model, path, { files: huggingFaceFiles(model, tokenizerPath) }, writing);
   } finally {

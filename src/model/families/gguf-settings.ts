@@ -50,10 +50,10 @@ export function* baseSettings(config: ModelConfig, architecture: string): Genera
     yield [key('attention.key_length'), u32(headDim)];
     yield [key('attention.value_length'), u32(headDim)];
   }
-  if (!ropeScaling || ropeScaling.type === 'llama3') return; // llama3: as a tensor of divisors
-  yield [key('rope.scaling.type'), { type: 'string', value: ropeScaling.type }];
+  if (!ropeScaling || ropeScaling.kind === 'llama3') return; // llama3: as a tensor of divisors
+  yield [key('rope.scaling.type'), { type: 'string', value: ropeScaling.kind }];
   yield [key('rope.scaling.factor'), f32(ropeScaling.factor)];
-  if (ropeScaling.type !== 'yarn') return;
+  if (ropeScaling.kind !== 'yarn') return;
   yield [key('rope.scaling.original_context_length'), u32(ropeScaling.originalMaxSeqLen)];
   yield [key('rope.scaling.yarn_beta_fast'), f32(ropeScaling.betaFast)];
   yield [key('rope.scaling.yarn_beta_slow'), f32(ropeScaling.betaSlow)];
@@ -91,9 +91,9 @@ function scalingOf(file: GgufDescription, architecture: string) {
   const type = file.metadata.get(key('type'))?.value;
   const factor = ggufNumber(file, key('factor')) ?? ggufNumber(file, `${architecture}.rope.scale_linear`);
   if (factor === undefined || factor === 1 || type === 'none') return null;
-  if (type !== 'yarn') return { type: 'linear', factor } as const;
+  if (type !== 'yarn') return { kind: 'linear', factor } as const;
   return {
-    type,
+    kind: type,
     factor,
     originalMaxSeqLen: numberOf(file, key('original_context_length')),
     betaFast: ggufNumber(file, key('yarn_beta_fast')) ?? 32,

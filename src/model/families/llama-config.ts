@@ -134,15 +134,15 @@ function scalingOf(
   const type = rope?.rope_type ?? rope?.type ?? 'default';
   if (!rope || type === 'default') return null;
   const { factor = 1, original_max_position_embeddings: originalMaxSeqLen = maxSeqLen } = rope;
-  if (type === 'linear') return { type, factor };
+  if (type === 'linear') return { kind: type, factor };
   if (type === 'llama3') {
     const { low_freq_factor: lowFreqFactor = 1, high_freq_factor: highFreqFactor = 4 } = rope;
-    return { type, factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen };
+    return { kind: type, factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen };
   }
   if (type === 'yarn') {
     const attention = rope.attention_factor ? { attentionFactor: rope.attention_factor } : {};
     const betas = { betaFast: rope.beta_fast ?? 32, betaSlow: rope.beta_slow ?? 1 };
-    return { type, factor, originalMaxSeqLen, ...betas, ...attention };
+    return { kind: type, factor, originalMaxSeqLen, ...betas, ...attention };
   }
   throw refused(where, `its positions are stretched by ${type}, which is not known`);
 }
@@ -197,7 +197,7 @@ export function huggingFaceActivation(activation: string): string {
 
 function huggingFaceScaling(scaling: RopeScaling | null): Record<string, unknown> | null {
   if (!scaling) return null;
-  const { type, factor } = scaling;
+  const { kind: type, factor } = scaling;
   if (type === 'linear') return { rope_type: type, factor };
   const original = { original_max_position_embeddings: scaling.originalMaxSeqLen };
   if (type === 'llama3') {

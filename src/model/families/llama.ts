@@ -243,7 +243,7 @@ function unfitGguf(
   if (config.slidingWindow !== null && config.slidingWindow < config.maxSeqLen) {
     return 'it attends within a sliding window, which llama.cpp leaves out for this architecture';
   }
-  if (ropeScaling?.type === 'yarn' && ropeScaling.attentionFactor !== undefined) {
+  if (ropeScaling?.kind === 'yarn' && ropeScaling.attentionFactor !== undefined) {
     return 'its positions have an attention factor of their own';
   }
   if (ffn.numExperts > 1 && ffn.normalizeWeights !== (gguf.normalizes ?? true)) {

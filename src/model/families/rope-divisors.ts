@@ -8,7 +8,7 @@ import type { ModelConfig } from '../config.ts';
 
 type RopeShape = Pick<ModelConfig, 'headDim' | 'ropeTheta'>;
 
-/** [P/2] divisors of a setting of the type `llama3`. */
+/** [P/2] divisors of a setting of the kind `llama3`. */
 export function divisorsOf({ headDim, ropeTheta }: RopeShape, scaling: RopeScaling): Float32Array {
   const plain = inverseFrequencies(headDim, ropeTheta);
   const stretched = inverseFrequencies(headDim, ropeTheta, scaling);
@@ -25,7 +25,7 @@ export function scalingByDivisors(
   if (factor === 1) return null;
   for (const originalMaxSeqLen of [8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8]) {
     for (const [lowFreqFactor, highFreqFactor] of [[1, 4]] as const) {
-      const scaling = { type: 'llama3', factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen } as const;
+      const scaling = { kind: 'llama3', factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen } as const;
       const own = divisorsOf(shape, scaling);
       const isSame =
         own.length === divisors.length && own.every((each, i) => Math.abs(each / divisors[i]! - 1) < 1e-4);

@@ -62,6 +62,8 @@ const SIGNATURES: Readonly<Record<string, string>> = {
   softmaxCrossEntropy: 'f:rows f:rows*vocab i:rows rows vocab number',
   softmaxForward: 'f:rows*dim f:rows*dim rows dim',
   softmaxBackward: 'f:rows*dim f:rows*dim f:rows*dim rows dim flag',
+  quantizeBlocks: 'u:? f:? blockFormat',
+  dequantizeBlocks: 'f:? u:? blockFormat',
   checksumBlocks: 'i:64 u:?',
   adamw: 'f:? f:? f:? f:? number number number number number step number',
 };
@@ -105,6 +107,7 @@ const SPECIAL: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     { weight: 6, arbitrary: fc.constantFrom<unknown>(0, 1, 2, 3) },
     { weight: 1, arbitrary: fc.oneof(fc.constant<unknown>(4), noSize) },
   ),
+  blockFormat: fc.oneof(fc.nat(12), fc.constantFrom<unknown>(13, 2 ** 32), noSize),
   few: fc.oneof(fc.constantFrom<unknown>(1, 2), noSize),
   bytes: fc.oneof(smallSize, noSize, fc.constantFrom<unknown>(2 ** 52, MAX_SIZE)),
   ms: fc.constantFrom<unknown>(-1, 60_001, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, 'x', undefined),

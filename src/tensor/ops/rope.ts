@@ -7,16 +7,16 @@ import type { FloatArray } from '../kernels.ts';
 import type { RopeTable } from './attention.ts';
 
 export type RopeScaling =
-  | { readonly type: 'linear'; readonly factor: number }
+  | { readonly kind: 'linear'; readonly factor: number }
   | {
-      readonly type: 'llama3';
+      readonly kind: 'llama3';
       readonly factor: number;
       readonly lowFreqFactor: number;
       readonly highFreqFactor: number;
       readonly originalMaxSeqLen: number;
     }
   | {
-      readonly type: 'yarn';
+      readonly kind: 'yarn';
       readonly factor: number;
       readonly originalMaxSeqLen: number;
       readonly betaFast: number;
@@ -33,13 +33,13 @@ export function inverseFrequencies(
 ): Float64Array {
   const plain = Float64Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
   if (!scaling) return plain;
-  if (scaling.type === 'linear') return plain.map((each) => each / scaling.factor);
-  if (scaling.type === 'llama3') return plain.map((each) => each / llama3Divisor(each, scaling));
+  if (scaling.kind === 'linear') return plain.map((each) => each / scaling.factor);
+  if (scaling.kind === 'llama3') return plain.map((each) => each / llama3Divisor(each, scaling));
   return yarnFrequencies(plain, headDim, theta, scaling);
 }
 
 /** What Llama 3 divides a frequency by: 1 for short waves, `factor` for long ones, a blend between. */
-function llama3Divisor(frequency: number, scaling: RopeScaling & { type: 'llama3' }): number {
+function llama3Divisor(frequency: number, scaling: RopeScaling & { kind: 'llama3' }): number {
   const { factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen } = scaling;
   const wavelength = (2 * Math.PI) / frequency;
   if (wavelength < originalMaxSeqLen / highFreqFactor) return 1;
@@ -53,7 +53,7 @@ function yarnFrequencies(
   plain: Float64Array,
   headDim: number,
   theta: number,
-  scaling: RopeScaling & { type: 'yarn' },
+  scaling: RopeScaling & { kind: 'yarn' },
 ): Float64Array {
   const { factor, originalMaxSeqLen, betaFast, betaSlow } = scaling;
   const pairThatTurns = (times: number) =>
@@ -78,7 +78,7 @@ export function ropeTable(
   const cos = floats(length * half);
   const sin = floats(length * half);
   const frequencies = inverseFrequencies(headDim, theta, scaling);
-  const size = scaling?.type === 'yarn' ? (scaling.attentionFactor ?? 0.1 * Math.log(scaling.factor) + 1) : 1;
+  const size = scaling?.kind === 'yarn' ? (scaling.attentionFactor ?? 0.1 * Math.log(scaling.factor) + 1) : 1;
   for (let position = 0; position < length; position++) {
     for (let i = 0; i < half; i++) {
       const angle = position * frequencies[i]!;

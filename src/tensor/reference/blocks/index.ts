@@ -6,8 +6,13 @@ import {
   float32ToBfloat16,
   float32ToFloat16,
 } from '../../../base/index.ts';
-import { BLOCK_FORMATS, type BlockFormat, blockBytes, type QuantizableFormat } from '../../block-format.ts';
-import type { BlockKernels } from '../../kernels.ts';
+import {
+  BLOCK_FORMATS,
+  type BlockFormat,
+  type BlockKernels,
+  blockBytes,
+  type QuantizableFormat,
+} from '../../block-format.ts';
 import { checkLength } from '../lengths.ts';
 import { readHalf } from './half-floats.ts';
 import {
