@@ -16,6 +16,7 @@ export {
   saveModelFolder,
 } from './folder.ts';
 export { Generator } from './generator.ts';
+export { ggufVocabularyMetadata, readGgufVocabulary } from './gguf-vocabulary.ts';
 export {
   countParameters,
   estimateMemory,

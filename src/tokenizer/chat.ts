@@ -9,7 +9,7 @@
 import { Template } from '@huggingface/jinja';
 import { z } from 'zod';
 import { DabarexError } from '../base/index.ts';
-import { patternOfAny } from './bpe-tokenizer.ts';
+import { patternOfAny } from './added-tokens.ts';
 import { END_OF_TEXT, IM_END, PAD, type Tokenizer, wellFormed } from './tokenizer.ts';
 
 export interface ChatMessage {
