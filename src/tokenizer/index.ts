@@ -10,6 +10,7 @@ export {
 } from './chat.ts';
 export { CL100K_SPECIAL_TOKENS, cl100kBase, DBRX_SPECIAL_TOKENS, o200kBase, r50kBase } from './cl100k.ts';
 export { type TokenizerConfig, tokenizerConfigSchema } from './config.ts';
+export { type LoadedTokenizer, loadTokenizerFolder } from './folder.ts';
 export { type GgufVocabularyOptions, ggufVocabularyOf } from './gguf-export.ts';
 export { type GgufVocabulary, stopIdsOfGguf, tokenizerFromGguf } from './gguf-vocabulary.ts';
 export { tokenizerFromLlama2c } from './llama2c-vocabulary.ts';
