@@ -35,15 +35,10 @@ const sequenceSchema = z.object({ type: z.literal('Sequence'), pretokenizers: z.
 
 type Split = z.infer<typeof splitSchema>;
 
-/** GPT-4's pattern as tiktoken writes it today: the same pieces. */
-const CL100K_OF_TIKTOKEN =
-  "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s";
-const OTHER_SPELLINGS: ReadonlyMap<string, SplitPattern> = new Map([[CL100K_OF_TIKTOKEN, 'cl100k']]);
-
 /** The pattern with a scanner of its own that `source` spells. */
 export function knownPattern(source: string): SplitPattern | undefined {
   const names = Object.keys(SPLIT_PATTERN_SOURCES) as SplitPattern[];
-  return names.find((name) => SPLIT_PATTERN_SOURCES[name] === source) ?? OTHER_SPELLINGS.get(source);
+  return names.find((name) => SPLIT_PATTERN_SOURCES[name] === source);
 }
 
 /**

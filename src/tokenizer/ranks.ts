@@ -29,6 +29,9 @@ export interface RanksOptions {
 type Merges = Pick<BpeTokenizer['model'], 'merges' | 'ranks' | 'ignoreMerges'>;
 
 const MAX_TOKENS = 1 << 21;
+/** GPT-4's pattern as tiktoken writes it today: the same pieces. In Hugging Face's dialect it means something else. */
+const CL100K_OF_TIKTOKEN =
+  "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s";
 
 /**
  * The tokenizer of the ranks in `ranksText`, the text of a `.tiktoken` file.
@@ -63,10 +66,10 @@ export function tokenizerFromRanks(ranksText: string, options: RanksOptions): Bp
 
 function patternOf(pattern: string): BpeTokenizer['model']['pattern'] {
   if (Object.hasOwn(SPLIT_PATTERN_SOURCES, pattern)) return pattern as SplitPattern;
-  const known = knownPattern(pattern);
+  const known = pattern === CL100K_OF_TIKTOKEN ? 'cl100k' : knownPattern(pattern);
   if (known) return known;
   try {
-    translateRegex(pattern);
+    translateRegex(pattern, 'rust');
   } catch (cause) {
     if (cause instanceof DialectError) throw tokenizerUnsupported('The pattern', cause.message);
     throw cause;

@@ -34,10 +34,12 @@ const CLASS_ESCAPES: Readonly<Record<string, string>> = {
 
 /**
  * `source` as a regular expression that finds all matches.
+ * @param dialect of Hugging Face's files (default), or of tiktoken; what differs between both is refused in the second, so that a
+ *   file for the first may be written of it
  * @throws DialectError
  */
-export function translateRegex(source: string): RegExp {
-  const js = new Translator(source).translate();
+export function translateRegex(source: string, dialect: 'oniguruma' | 'rust' = 'oniguruma'): RegExp {
+  const js = new Translator(source, dialect).translate();
   try {
     return new RegExp(js, 'gv');
   } catch (cause) {
@@ -50,8 +52,10 @@ class Translator {
   private at = 0;
   private groups = 0;
   private depth = 0;
+  private readonly isRust: boolean;
 
-  constructor(source: string) {
+  constructor(source: string, dialect: 'oniguruma' | 'rust') {
+    this.isRust = dialect === 'rust';
     if (source.length > MAX_SOURCE_LENGTH) throw new DialectError(`a pattern of ${source.length} characters`);
     this.source = source;
   }
@@ -98,8 +102,22 @@ class Translator {
     }
     const js = atom.js + (bare.startsWith('{,') ? `{0,${most}}` : bare);
     const part = { repeats: atom.repeats || unbounded, branches: atom.branches };
-    if (mode === '+' && least === '' && most === '') return { ...part, js: this.atomic(js) };
+    if (mode === '+' && bare.startsWith('{'))
+      return { ...atom, js: this.repeated(atom, least), repeats: true };
+    if (mode === '+') return { ...part, js: this.atomic(js) };
     return { ...part, js: mode === '?' ? `${js}?` : js };
+  }
+
+  /** `{n,m}+`: any number of times that, which for n of 0 or 1 is any number of times the atom. In Rust it is possessive. */
+  private repeated(atom: Part, least: string): string {
+    this.requireOneMeaning('a bound followed by +');
+    if (Number(least) > 1 || atom.branches) throw new DialectError('a repetition of a bounded repetition');
+    return `${atom.js}${Number(least) === 1 ? '+' : '*'}`;
+  }
+
+  private requireOneMeaning(what: string): void {
+    if (this.isRust)
+      throw new DialectError(`${what}, which means one thing to tiktoken and another to Hugging Face`);
   }
 
   /** A lookahead is never tried again, so what it found is all that there is. */
@@ -115,8 +133,10 @@ class Translator {
     if (char === '[') return plain(this.characterClass(ignoresCase));
     this.at += char.length;
     if (char === '.') return plain('[^\\n]');
-    if (char === '^') return plain('(?<![^\\n])');
-    if (char === '$') return plain('(?![^\\n])');
+    if (char === '^' || char === '$') {
+      this.requireOneMeaning(char);
+      return plain(char === '^' ? '(?<![^\\n])' : '(?![^\\n])');
+    }
     if (char === '*' || char === '+' || char === '?') throw new DialectError('a quantifier of nothing');
     if (char !== '\\') return plain(literal(char, ignoresCase));
     const escaped = this.escape();
@@ -138,18 +158,20 @@ class Translator {
   private characterClass(ignoresCase: boolean): string {
     if (++this.depth > MAX_DEPTH) throw new DialectError('a class nested too deep');
     assert(this.take('['), 'a class begins with [');
-    let js = this.take('^') ? '[^' : '[';
-    let isFirst = true;
-    for (; ; isFirst = false) {
+    const opening = this.take('^') ? '[^' : '[';
+    const operands = [''];
+    for (let isFirst = true; ; isFirst = false) {
+      const last = operands.length - 1;
       if (this.at >= this.source.length) throw new DialectError('a pattern with a [ too many');
       if (this.source.startsWith('[:', this.at)) throw new DialectError('a class with a POSIX name');
-      if (this.source[this.at] === '[') js += this.characterClass(ignoresCase);
+      if (this.source[this.at] === '[') operands[last] += this.characterClass(ignoresCase);
       else if (!isFirst && this.take(']')) break;
-      else if (this.take('&&')) js += '&&';
-      else js += this.classItem(ignoresCase);
+      else if (this.take('&&')) operands.push('');
+      else operands[last] += this.classItem(ignoresCase);
     }
     this.depth--;
-    return `${js}]`;
+    if (operands.length === 1) return `${opening}${operands[0]}]`;
+    return `${opening}${operands.map((each) => `[${each}]`).join('&&')}]`;
   }
 
   /** A character, a range or a named class within brackets. */

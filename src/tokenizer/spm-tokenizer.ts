@@ -48,14 +48,17 @@ export class SpmTokenizer extends SpanTokenizer {
   readonly model: SpmModel;
   /** the merges by rank */
   readonly symbolMerges: SymbolMerges;
+  /** whether a span is given its space here, not before added tokens are sought */
+  private readonly givesSpaces: boolean;
   private readonly splitter: SpaceSplitter;
   private readonly encoder: PieceEncoder;
   private readonly text = new Utf8Text();
 
   /** @param model with scores or merges */
   constructor(model: SpmModel) {
-    super(model, bytesOfTokens(model));
+    super(withPrefixSought(model), bytesOfTokens(model));
     this.model = model;
+    this.givesSpaces = !seeksNormalized(model);
     const texts = mergeableTexts(model);
     this.symbolMerges = model.scores
       ? mergesOfScores(texts, model.scores)
@@ -77,7 +80,7 @@ export class SpmTokenizer extends SpanTokenizer {
 
   protected encodeSpan(span: string | Uint8Array, out: TokenBuffer, isFirst: boolean): void {
     const { spacePrefix, keepsSpace } = this.model;
-    const begins = spacePrefix === 'always' || (spacePrefix === 'first' && isFirst);
+    const begins = this.givesSpaces && (spacePrefix === 'always' || (spacePrefix === 'first' && isFirst));
     this.text.set(span, begins && !(keepsSpace && beginsWithSpace(span)) ? 1 : 0);
     if (this.text.bytes.subarray(0, this.text.length).includes(SPACE_MARK_BYTES[0]!)) replaceMarks(this.text);
     this.encoder.encode(this.text, out);
@@ -92,6 +95,20 @@ export class SpmTokenizer extends SpanTokenizer {
   }
 }
 
+/**
+ * Whether added tokens are sought in normalised text that has its space already: in Hugging Face's `Prepend`, where a text gets the
+ * space before they are sought, and so does what is sought.
+ */
+function seeksNormalized({ addedTokens, spacePrefix, keepsSpace }: SpmModel): boolean {
+  return spacePrefix === 'always' && !keepsSpace && addedTokens.some((token) => token.normalized);
+}
+
+function withPrefixSought(model: SpmModel): SpmModel {
+  if (!seeksNormalized(model)) return model;
+  const marks = { type: 'Replace', pattern: { String: SPACE_MARK }, content: ' ' } as const;
+  return { ...model, normalizer: [...(model.normalizer ?? []), marks, { type: 'Prepend', prepend: ' ' }] };
+}
+
 /** Texts that ordinary text may become, by id. */
 function mergeableTexts(model: SpmModel): (string | undefined)[] {
   const texts = [...model.tokens];
@@ -100,9 +117,14 @@ function mergeableTexts(model: SpmModel): (string | undefined)[] {
   return texts;
 }
 
-function bytesOfTokens({ tokens, byteIds }: SpmModel): (Uint8Array | undefined)[] {
+function bytesOfTokens(model: SpmModel): (Uint8Array | undefined)[] {
+  const { tokens, byteIds } = model;
   const encoder = new TextEncoder();
   const bytes = tokens.map((text) => (text === undefined ? undefined : encoder.encode(text)));
+  // What was found with a space is that space too.
+  for (const { id, content, normalized } of seeksNormalized(model) ? model.addedTokens : []) {
+    if (normalized) bytes[id] = encoder.encode(` ${content}`);
+  }
   byteIds.forEach((id, byte) => {
     if (id >= 0) bytes[id] = Uint8Array.of(byte);
   });
