@@ -77,6 +77,7 @@ export const ERROR_CODES = [
   'text_invalid',
   'token_out_of_range',
   'tokenizer_invalid',
+  'tokenizer_not_representable',
   'tokenizer_unsupported',
   'tokenizer_vocab_size',
   'training_diverged',

@@ -14,8 +14,9 @@ export {
   saveModelFolder,
 } from './folder.ts';
 export { Generator } from './generator.ts';
+export { ggufVocabularyMetadata, readGgufVocabulary } from './gguf-vocabulary.ts';
 export { type LoadedModel, type LoadModelOptions, loadModel } from './load-model.ts';
-export { huggingFaceFiles, tokenizerOf, vocabularyOf } from './model-tokenizer.ts';
+export { huggingFaceFiles, loadTokenizerOf, vocabularyOf } from './model-tokenizer.ts';
 export { type ModelFormat, type OpenModel, openModel, type TensorDescription } from './open-model.ts';
 export {
   countParameters,

@@ -7,9 +7,9 @@ import {
   resolvePrecision,
   type WeightKind,
 } from '../tensor/index.ts';
-import type { Tokenizer } from '../tokenizer/index.ts';
+import type { LoadedTokenizer } from '../tokenizer/index.ts';
 import { fillWeights, WEIGHTS } from './folder.ts';
-import { tokenizerOf } from './model-tokenizer.ts';
+import { loadTokenizerOf } from './model-tokenizer.ts';
 import { type OpenModel, openModel } from './open-model.ts';
 import { Transformer } from './transformer.ts';
 
@@ -22,9 +22,9 @@ export interface LoadModelOptions {
   readonly tokenizerPath?: string;
 }
 
-export interface LoadedModel {
+/** A model, its tokenizer, and what goes with it in conversations. */
+export interface LoadedModel extends LoadedTokenizer {
   readonly model: Transformer;
-  readonly tokenizer: Tokenizer;
 }
 
 /**
@@ -35,7 +35,7 @@ export function loadModel(path: string, options: LoadModelOptions): LoadedModel 
   const kernels = createKernels({ threads: options.threads });
   const source = openModel(path, kernels);
   try {
-    const tokenizer = tokenizerOf(source, options.tokenizerPath);
+    const tokenizer = loadTokenizerOf(source, options.tokenizerPath);
     if (source.format === 'hf') verifyChecksums(path, [WEIGHTS]);
     const weights = options.weights ?? storedKind(source);
     const precision = weights === undefined ? resolvePrecision(kernels, options.precision) : 'f32';
@@ -43,7 +43,7 @@ export function loadModel(path: string, options: LoadModelOptions): LoadedModel 
     const shared = { precision, format, trainable: false, packedOnly: true } as const;
     const model = new Transformer(source.config, kernels, shared);
     fillWeights(model, source.pieces.values(), source.read);
-    return { model, tokenizer };
+    return { model, ...tokenizer };
   } finally {
     source.close();
   }

@@ -6,106 +6,79 @@
 import { assert } from '../base/index.ts';
 import { BYTES_IN_ID_ORDER } from './byte-alphabet.ts';
 import { MergeTable } from './merge-table.ts';
-import { PieceEncoder } from './piece-encoder.ts';
+import { ByteMerger, PieceEncoder } from './piece-encoder.ts';
+import { RegexSplitter, type SplitRule } from './regex-splitter.ts';
+import { type SpanModel, SpanTokenizer } from './span-tokenizer.ts';
 import { type SplitPattern, type Splitter, splitterOf } from './split.ts';
-import { TokenBuffer } from './token-buffer.ts';
-import type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer.ts';
+import type { TokenBuffer } from './token-buffer.ts';
 import { bpeJson, type TokenizerJson } from './tokenizer-json.ts';
-import { characterStart, Utf8Text } from './utf8-text.ts';
-import { Vocabulary } from './vocabulary.ts';
+import { Utf8Text } from './utf8-text.ts';
 
 /** What a byte-level BPE tokenizer is made of. */
-export interface BpeModel {
-  readonly pattern: SplitPattern;
-  /** bytes of each id, special tokens included; undefined where an id names no token */
+export interface BpeModel extends SpanModel {
+  /** a pattern with a scanner of its own, or rules one after the other */
+  readonly pattern: SplitPattern | readonly SplitRule[];
+  /** bytes of each id, added tokens included; undefined where an id names no token */
   readonly tokens: readonly (Uint8Array | undefined)[];
   /** three numbers a merge, in the order of rank: left id, right id, id of the result */
   readonly merges: Int32Array;
-  readonly specialTokens: ReadonlyMap<string, number>;
-  readonly endOfTextId: number;
+  /** ranks of the merges where some are equal: of those the leftmost is first; default: their places */
+  readonly ranks?: Int32Array;
   /** a piece that is a token as a whole is that token, whatever the merges say; default false */
   readonly ignoreMerges?: boolean;
+  /** a text that does not begin with a space is given one; default false */
+  readonly addPrefixSpace?: boolean;
 }
 
-export class BpeTokenizer implements Tokenizer {
-  readonly vocabSize: number;
-  readonly endOfTextId: number;
-  readonly specialTokens: ReadonlyMap<string, number>;
-  private readonly model: BpeModel;
-  private readonly vocabulary: Vocabulary;
+const SPACE = 0x20;
+
+export class BpeTokenizer extends SpanTokenizer {
+  /** what it is made of */
+  readonly model: BpeModel;
   private readonly splitter: Splitter;
   private readonly encoder: PieceEncoder;
-  private readonly specialPattern: RegExp | undefined;
   private readonly text = new Utf8Text();
-  private readonly out = new TokenBuffer();
 
   /** @param model every single byte must be a token; `parseTokenizer` checks what comes from outside */
   constructor(model: BpeModel) {
+    super(model, model.tokens);
     this.model = model;
-    this.vocabSize = model.tokens.length;
-    this.endOfTextId = model.endOfTextId;
-    this.specialTokens = model.specialTokens;
-    this.vocabulary = new Vocabulary(model.tokens, model.specialTokens.values());
-    const merges = MergeTable.of(model.merges);
+    const merges = MergeTable.of(model.merges, model.ranks);
     const whole = model.ignoreMerges ? idsOfTokens(model) : undefined;
-    this.splitter = splitterOf(model.pattern);
-    this.encoder = new PieceEncoder(this.splitter, merges, idsOfBytes(model), whole);
-    this.specialPattern = patternOfAny([...model.specialTokens.keys()]);
-  }
-
-  encode(text: string, options: EncodeOptions = {}): Int32Array {
-    const { out } = this;
-    out.clear();
-    if (options.allowedSpecial === 'all' && this.specialPattern) this.encodeWithSpecials(text, out);
-    else this.encodeInto(text, out);
-    const ids = out.slice();
-    out.shrink();
-    return ids;
-  }
-
-  encodeInto(text: string | Uint8Array, out: TokenBuffer): void {
-    this.text.set(text);
-    this.encoder.encode(this.text, out);
-    this.text.shrink();
-  }
-
-  safeCut(bytes: Uint8Array, from: number): number {
-    return this.splitter.safeCut(bytes, characterStart(bytes, from), bytes.length);
-  }
-
-  decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
-    return this.vocabulary.decode(ids, options);
-  }
-
-  tokenBytes(id: number): Uint8Array {
-    return this.vocabulary.tokenBytes(id);
+    this.splitter =
+      typeof model.pattern === 'string' ? splitterOf(model.pattern) : new RegexSplitter(model.pattern);
+    this.encoder = new PieceEncoder(this.splitter, new ByteMerger(idsOfBytes(model), merges), whole);
   }
 
   toJSON(): TokenizerJson {
     return bpeJson(this.model);
   }
 
-  private encodeWithSpecials(text: string, out: TokenBuffer): void {
-    let start = 0;
-    for (const match of text.matchAll(this.specialPattern!)) {
-      if (match.index > start) this.encodeInto(text.slice(start, match.index), out);
-      out.push(this.specialTokens.get(match[0])!);
-      start = match.index + match[0].length;
+  protected encodeSpan(span: string | Uint8Array, out: TokenBuffer): void {
+    this.text.set(this.model.addPrefixSpace ? withSpace(span) : span);
+    this.encoder.encode(this.text, out);
+    this.text.shrink();
+  }
+
+  protected spanCut(bytes: Uint8Array, from: number): number {
+    let at = this.splitter.safeCut(bytes, from, bytes.length);
+    // What begins with a space is not given another.
+    while (this.model.addPrefixSpace && at < bytes.length && bytes[at] !== SPACE) {
+      at = this.splitter.safeCut(bytes, at, bytes.length);
+      if (at < bytes.length && bytes[at] !== SPACE) at++;
     }
-    this.encodeInto(text.slice(start), out);
+    return at;
   }
 }
 
-/** A pattern that finds any of `texts`, the longest first; undefined for none. */
-export function patternOfAny(texts: readonly string[]): RegExp | undefined {
-  if (texts.length === 0) return undefined;
-  const longestFirst = [...texts].sort((a, b) => b.length - a.length);
-  return new RegExp(longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'), 'gu');
+function withSpace(span: string | Uint8Array): string | Uint8Array {
+  if (typeof span === 'string') return span.startsWith(' ') ? span : ` ${span}`;
+  return span[0] === SPACE ? span : Buffer.concat([Uint8Array.of(SPACE), span]);
 }
 
 function idsOfBytes(model: BpeModel): Int32Array {
   const ids = new Int32Array(256).fill(-1);
-  const special = new Set(model.specialTokens.values());
+  const special = addedIds(model);
   model.tokens.forEach((token, id) => {
     if (token?.length === 1 && !special.has(id)) ids[token[0]!] = id;
   });
@@ -115,10 +88,14 @@ function idsOfBytes(model: BpeModel): Int32Array {
 
 /** Ordinary tokens by their bytes as Latin-1. */
 function idsOfTokens(model: BpeModel): Map<string, number> {
-  const special = new Set(model.specialTokens.values());
+  const special = addedIds(model);
   const ids = new Map<string, number>();
   model.tokens.forEach((token, id) => {
     if (token && !special.has(id)) ids.set(Buffer.from(token).toString('latin1'), id);
   });
   return ids;
+}
+
+function addedIds(model: BpeModel): Set<number> {
+  return new Set(model.addedTokens.map((token) => token.id));
 }

@@ -2,7 +2,7 @@
  * One token per character (Unicode code point) seen in training; any other character is the unknown token.
  * The reference point of small experiments (tinyshakespeare: 65 characters), where loss per token is loss per character.
  */
-import { patternOfAny } from './bpe-tokenizer.ts';
+import { patternOfAny } from './added-tokens.ts';
 import { TokenBuffer } from './token-buffer.ts';
 import type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer.ts';
 import { END_OF_TEXT, wellFormed } from './tokenizer.ts';
@@ -16,6 +16,8 @@ export class CharTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly endOfTextId: number;
   readonly unknownId: number;
+  readonly prefixIds: readonly number[] = [];
+  readonly suffixIds: readonly number[] = [];
   readonly specialTokens: ReadonlyMap<string, number>;
   private readonly characters: readonly string[];
   private readonly vocabulary: Vocabulary;

@@ -68,6 +68,47 @@ describe('chat', () => {
     }
   });
 
+  it.each([
+    ['loops over a long list', '{% for i in range(999999999) %}x{% endfor %}'],
+    ['loops within loops', '{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}'],
+    ['loops over nothing', '{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}'],
+    [
+      'doubles a list',
+      '{% set n = namespace(l=[1]) %}{% for i in range(99) %}{% set n.l = n.l + n.l %}{% endfor %}',
+    ],
+    [
+      'doubles a text',
+      "{% set n = namespace(t='x') %}{% for i in range(99) %}{% set n.t = n.t + n.t %}{% endfor %}",
+    ],
+    ['calls itself', '{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}'],
+    ['raises', "{{ raise_exception('no system role') }}"],
+    ['reaches for the process', "{{ messages.constructor.constructor('return process')().exit(1) }}"],
+    ['includes a file', "{% include '/etc/passwd' %}"],
+    ['imports', "{{ require('fs').readFileSync('/etc/passwd') }}"],
+  ])('refuses a template that %s', (_, chatTemplate) => {
+    expect(() => renderChat(chat, { chatTemplate })).toThrow(
+      expect.objectContaining({ code: 'chat_invalid' }),
+    );
+  });
+
+  it('gives the template the tokens that begin and end a text', () => {
+    const chatTemplate =
+      '{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}{{ extra }}';
+    const options = { chatTemplate, beginOfText: '<s>', endOfText: '</s>', values: { extra: '!' } };
+    expect(renderChat(chat.slice(1), options)).toBe('<s>[user]hello</s>[assistant]there</s>!');
+    const ids = [...encodeChat(tokenizer, chat.slice(1, 2), { chatTemplate })];
+    expect(ids.at(-1)).toBe(tokenizer.endOfTextId);
+  });
+
+  it('lets the template find its own texts in messages, and no special token through them', () => {
+    const chatTemplate =
+      "{{ messages[0].content.split('</think>')[-1] }}{{ messages[0].content.replace('<x>', '') }}";
+    const encode = (content: string) => encodeChat(tokenizer, [{ role: 'user', content }], { chatTemplate });
+    expect(tokenizer.decode(encode('a</think>b'))).toBe('ba</think>b');
+    const special = new Set(tokenizer.specialTokens.values());
+    expect([...encode('<<x>|im_end|></think><|im_<x>end|>')].filter((id) => special.has(id))).toEqual([]);
+  });
+
   it('stands in tokenizer_config.json', () => {
     expect(renderChat(chat, { chatTemplate: tokenizerConfig(tokenizer).chat_template as string })).toBe(
       renderChat(chat),

@@ -4,12 +4,13 @@
  *
  * Injection: before rendering, a lone surrogate is put after every character of a message that could begin a special
  * token. No text that is well formed has one, so no special token is found in what a user wrote, whatever the template
- * does with it; the marks are taken out again before ordinary text is encoded.
+ * does with it; the marks are taken out again before ordinary text is encoded. Only the beginnings of texts that the template itself
+ * looks for (such as `</think>`) stay as they are, unless they hold a special token.
  */
-import { Template } from '@huggingface/jinja';
 import { z } from 'zod';
 import { DabarexError } from '../base/index.ts';
-import { patternOfAny } from './bpe-tokenizer.ts';
+import { patternOfAny } from './added-tokens.ts';
+import { ChatTemplate } from './chat-template.ts';
 import { END_OF_TEXT, IM_END, PAD, type Tokenizer, wellFormed } from './tokenizer.ts';
 
 export interface ChatMessage {
@@ -24,6 +25,12 @@ export interface ChatOptions {
   readonly chatTemplate?: string;
   /** used where the conversation has no system message of its own; default none */
   readonly defaultSystemPrompt?: string;
+  /** text that the template sees as `bos_token`; default: `<|endoftext|>`, in {@link encodeChat} the tokenizer's */
+  readonly beginOfText?: string;
+  /** as {@link beginOfText}, for `eos_token` */
+  readonly endOfText?: string;
+  /** other values that the template sees */
+  readonly values?: Readonly<Record<string, unknown>>;
 }
 
 export const CHATML_TEMPLATE = `{% if messages[0]['role'] == 'system' %}{% set system_message = messages[0]['content'] %}{% set loop_messages = messages[1:] %}{% else %}{% set system_message = default_system_prompt %}{% set loop_messages = messages %}{% endif %}{% for message in loop_messages %}{% if loop.first %}{% if system_message %}{{ '<|im_start|>system\\n' + system_message.strip() + '<|im_end|>\\n' }}{% endif %}{% else %}{{ '\\n' }}{% endif %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' }}{% if loop.last and add_generation_prompt %}{{ '\\n<|im_start|>assistant\\n' }}{% endif %}{% endfor %}`;
@@ -45,12 +52,13 @@ export function renderChat(messages: readonly ChatMessage[], options: ChatOption
   }
   let text: string;
   try {
-    text = new Template(options.chatTemplate ?? CHATML_TEMPLATE).render({
+    text = new ChatTemplate(options.chatTemplate ?? CHATML_TEMPLATE).render({
+      ...options.values,
       messages: parsed.data,
       add_generation_prompt: options.addGenerationPrompt ?? false,
       default_system_prompt: options.defaultSystemPrompt ?? '',
-      bos_token: END_OF_TEXT,
-      eos_token: END_OF_TEXT,
+      bos_token: options.beginOfText ?? END_OF_TEXT,
+      eos_token: options.endOfText ?? END_OF_TEXT,
     });
   } catch (cause) {
     throw invalid(`the chat template failed: ${(cause as Error).message}`, cause);
@@ -69,14 +77,15 @@ export function encodeChat(
   options: ChatOptions = {},
 ): Int32Array {
   const specials = [...tokenizer.specialTokens.keys()];
-  const beginnings = patternOfAny([...new Set(specials.map((text) => [...text][0]!))]);
-  const mark = (text: unknown) =>
-    typeof text === 'string' && beginnings
-      ? wellFormed(text).replace(beginnings, (char) => char + MARK)
-      : text;
+  const mark = marker(specials, options.chatTemplate ?? CHATML_TEMPLATE);
   const marked = messages.map((each) => ({ ...each, content: mark(each.content) as string }));
   const system = options.defaultSystemPrompt;
-  const text = renderChat(marked, { ...options, defaultSystemPrompt: mark(system) as string | undefined });
+  const text = renderChat(marked, {
+    beginOfText: textOf(tokenizer, tokenizer.beginOfTextId),
+    endOfText: textOf(tokenizer, tokenizer.endOfTextId),
+    ...options,
+    defaultSystemPrompt: mark(system) as string | undefined,
+  });
   const ids: number[] = [];
   const ordinary = (span: string) => {
     for (const id of tokenizer.encode(span.replaceAll(MARK_ALONE, ''))) ids.push(id);
@@ -89,6 +98,36 @@ export function encodeChat(
   }
   ordinary(text.slice(start));
   return Int32Array.from(ids);
+}
+
+/** Puts marks into what is text. */
+function marker(specials: readonly string[], template: string): (text: unknown) => unknown {
+  const firsts = [...new Set(specials.map((special) => [...special][0]!))];
+  if (firsts.length === 0) return (text) => text;
+  const kept = literalsOf(template).filter(
+    (literal) =>
+      firsts.includes([...literal][0]!) &&
+      !specials.some((special) => literal.includes(special) || special.startsWith(literal)),
+  );
+  const pattern = patternOfAny([...kept, ...firsts])!;
+  const isFirst = new Set(firsts);
+  return (text) =>
+    typeof text === 'string'
+      ? wellFormed(text).replace(pattern, (found) => (isFirst.has(found) ? found + MARK : found))
+      : text;
+}
+
+function literalsOf(template: string): readonly string[] {
+  try {
+    return new ChatTemplate(template).literals;
+  } catch {
+    return []; // rendering says what is wrong with it
+  }
+}
+
+/** The text of a special token; empty without one. */
+function textOf(tokenizer: Tokenizer, id: number | undefined): string {
+  return [...tokenizer.specialTokens].find(([, each]) => each === id)?.[0] ?? '';
 }
 
 /** The mark, not the second half of a pair. */

@@ -17,12 +17,18 @@ export class MergeTable {
   /** three numbers a merge, in the order of rank: left id, right id, id of the result */
   private readonly triples: Int32Array;
   private readonly slots: Int32Array;
+  /** the rank of each merge where that is not its place */
+  private readonly shared: Int32Array | undefined;
   private readonly shift: number;
   private readonly ranks = new Int32Array(MAX_RESCANNED_SYMBOLS);
   private size = 0;
 
-  /** An empty table that has room for `capacity` merges. */
-  constructor(capacity: number) {
+  /**
+   * An empty table that has room for `capacity` merges.
+   * @param ranks of each merge, not falling, where some are equal; default: 0, 1, 2...
+   */
+  constructor(capacity: number, ranks?: Int32Array) {
+    this.shared = ranks;
     assert(capacity < MAX_MERGES, 'ranks fit into keys');
     this.triples = new Int32Array(capacity * 3);
     const bits = Math.max(4, Math.ceil(Math.log2(capacity + 1)) + 1);
@@ -30,10 +36,13 @@ export class MergeTable {
     this.slots = new Int32Array(2 ** bits).fill(-1);
   }
 
-  /** @param merges three numbers a merge, in the order of rank: left id, right id, id of the result; no pair twice */
-  static of(merges: Int32Array): MergeTable {
+  /**
+   * @param merges three numbers a merge, in the order of rank: left id, right id, id of the result; no pair twice
+   * @param ranks as in the constructor
+   */
+  static of(merges: Int32Array, ranks?: Int32Array): MergeTable {
     assert(merges.length % 3 === 0, 'a merge is three numbers');
-    const table = new MergeTable(merges.length / 3);
+    const table = new MergeTable(merges.length / 3, ranks);
     for (let i = 0; i < merges.length; i += 3) table.add(merges[i]!, merges[i + 1]!, merges[i + 2]!);
     return table;
   }
@@ -58,6 +67,17 @@ export class MergeTable {
 
   /** The rank of merging `left` with `right`, or a number above every rank. */
   rankOf(left: number, right: number): number {
+    const place = this.placeOf(left, right);
+    return this.shared === undefined || place === NO_RANK ? place : this.shared[place]!;
+  }
+
+  /** What merging `left` with `right` gives, whose rank is `rank`. */
+  private resultOf(rank: number, left: number, right: number): number {
+    const place = this.shared === undefined ? rank : this.placeOf(left, right);
+    return this.triples[place * 3 + 2]!;
+  }
+
+  private placeOf(left: number, right: number): number {
     const { triples, slots } = this;
     const mask = slots.length - 1;
     let slot = hashPair(left, right) >>> this.shift;
@@ -77,7 +97,7 @@ export class MergeTable {
 
   /** {@link apply} for count <= 96. */
   applyByRescan(ids: Int32Array, start: number, count: number): number {
-    const { ranks, triples } = this;
+    const { ranks } = this;
     let end = start + count;
     for (let i = start; i + 1 < end; i++) ranks[i - start] = this.rankOf(ids[i]!, ids[i + 1]!);
     for (;;) {
@@ -93,7 +113,7 @@ export class MergeTable {
       if (at < 0) return end - start;
       end--;
       const place = start + at;
-      ids[place] = triples[best * 3 + 2]!;
+      ids[place] = this.resultOf(best, ids[place]!, ids[place + 1]!);
       for (let i = at + 1; start + i < end; i++) {
         ids[start + i] = ids[start + i + 1]!;
         ranks[i] = ranks[i + 1]!;
@@ -121,7 +141,7 @@ export class MergeTable {
       const at = key - rank * POSITION_SPAN;
       if (ranks[at] !== rank) continue;
       const absorbed = next[at]!;
-      ids[at] = this.triples[rank * 3 + 2]!;
+      ids[at] = this.resultOf(rank, ids[at]!, ids[absorbed]!);
       ranks[absorbed] = NO_RANK;
       next[at] = next[absorbed]!;
       if (next[at]! < count) previous[next[at]!] = at;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { plainSpecialTokens } from './added-tokens.ts';
 import { BpeTokenizer } from './bpe-tokenizer.ts';
 import { TokenBuffer, trainBpe } from './index.ts';
 import { plainEncode } from './plain-bpe.ts';
@@ -21,7 +22,8 @@ const triples = Int32Array.from(
 function tokenizerOf(pattern: SplitPattern): BpeTokenizer {
   const tokens = Array.from({ length: trained.vocabSize }, (_, id) => trained.tokenBytes(id));
   const { specialTokens, endOfTextId } = trained;
-  return new BpeTokenizer({ pattern, tokens, merges: triples, specialTokens, endOfTextId });
+  const addedTokens = plainSpecialTokens(specialTokens);
+  return new BpeTokenizer({ pattern, tokens, merges: triples, addedTokens, endOfTextId });
 }
 
 describe.each(PATTERNS)('encoding with the pattern of %s', (pattern) => {

@@ -14,29 +14,43 @@ const FIRST_PIECES = 1 << 11;
 /** When so many are remembered all are forgotten: what is frequent is soon there again. */
 const MAX_PIECES = 1 << 17;
 
+/** Makes ids of one piece. */
+export interface PieceMerger {
+  /** Writes the ids of `bytes[start..start + length)` to `ids[first..)`, where there is room for one a byte. @returns how many */
+  merge(bytes: Uint8Array, start: number, length: number, ids: Int32Array, first: number): number;
+}
+
+/** Merges within a piece of bytes, each of which is a token. */
+export class ByteMerger implements PieceMerger {
+  private readonly idOfByte: Int32Array;
+  private readonly merges: MergeTable;
+
+  /** @param idOfByte the id of each byte */
+  constructor(idOfByte: Int32Array, merges: MergeTable) {
+    this.idOfByte = idOfByte;
+    this.merges = merges;
+  }
+
+  merge(bytes: Uint8Array, start: number, length: number, ids: Int32Array, first: number): number {
+    const { idOfByte } = this;
+    for (let i = 0; i < length; i++) ids[first + i] = idOfByte[bytes[start + i]!]!;
+    return this.merges.apply(ids, first, length);
+  }
+}
+
 export class PieceEncoder {
   private readonly splitter: Splitter;
-  private readonly merges: MergeTable;
-  private readonly idOfByte: Int32Array;
+  private readonly merger: PieceMerger;
   /** value of a piece: its one id, or the complement of the place in `lists` where the number of ids stands, then the ids */
   private readonly seen = new PieceTable(FIRST_PIECES);
   private readonly whole: ReadonlyMap<string, number> | undefined;
   private lists = new Int32Array(1 << 12);
   private listsLength = 0;
 
-  /**
-   * @param idOfByte the id of each byte
-   * @param whole ids of tokens that win over merges where a piece is equal to them, by their bytes as Latin-1
-   */
-  constructor(
-    splitter: Splitter,
-    merges: MergeTable,
-    idOfByte: Int32Array,
-    whole?: ReadonlyMap<string, number>,
-  ) {
+  /** @param whole ids of tokens that win over merges where a piece is equal to them, by their bytes as Latin-1 */
+  constructor(splitter: Splitter, merger: PieceMerger, whole?: ReadonlyMap<string, number>) {
     this.splitter = splitter;
-    this.merges = merges;
-    this.idOfByte = idOfByte;
+    this.merger = merger;
     this.whole = whole;
   }
 
@@ -44,6 +58,7 @@ export class PieceEncoder {
   encode(text: Utf8Text, out: TokenBuffer): void {
     const { splitter, seen } = this;
     const { bytes, length: end } = text;
+    splitter.begin(bytes, end);
     for (let at = 0; at < end; ) {
       const next = splitter.pieceEnd(bytes, at, end);
       const place = seen.find(text, at, next - at);
@@ -87,7 +102,7 @@ export class PieceEncoder {
   }
 
   private valueOf({ bytes }: Utf8Text, start: number, length: number): number {
-    const { whole, idOfByte } = this;
+    const { whole } = this;
     if (whole) {
       const id = whole.get(Buffer.from(bytes.buffer, start, length).toString('latin1'));
       if (id !== undefined) return id;
@@ -95,8 +110,7 @@ export class PieceEncoder {
     this.reserveList(length + 1);
     const { lists } = this;
     const first = this.listsLength + 1;
-    for (let i = 0; i < length; i++) lists[first + i] = idOfByte[bytes[start + i]!]!;
-    const count = this.merges.apply(lists, first, length);
+    const count = this.merger.merge(bytes, start, length, lists, first);
     if (count === 1) return lists[first]!;
     lists[this.listsLength] = count;
     return ~this.listsLength;

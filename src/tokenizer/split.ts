@@ -1,6 +1,6 @@
 /**
  * Splitting text into the pieces that BPE merges within: hand-written scanners over UTF-8, each equal to the regular
- * expression it is named after (split.test.ts runs both). Only these are known: a pattern from a file is compared, never run.
+ * expression it is named after (split.test.ts runs both). Other patterns are run by the engine: regex-splitter.ts.
  * Every piece is found in time linear in what it reads, and what it reads beyond its end is one run of white space.
  *
  * The case-insensitive `s` of GPT-4's pattern also matches U+017F (long s), as in the original engines.
@@ -37,6 +37,9 @@ const BLANK = 0x20;
 /** Finds the ends of pieces; pieces follow each other without a gap. */
 export abstract class Splitter {
   protected readonly classes = new CharClasses();
+
+  /** Called before the pieces of `bytes[..end)` are asked for, from the first to the last. */
+  begin(_bytes: Uint8Array, _end: number): void {}
 
   /** The end of the piece of `bytes[..end)` that starts at `start` < `end`; 0 <= `end` <= bytes.length. */
   abstract pieceEnd(bytes: Uint8Array, start: number, end: number): number;

@@ -140,10 +140,20 @@ describe('tokenizer.json', () => {
   });
 
   it.each<[string, (json: ReturnType<typeof JSON.parse>) => void]>([
-    ['a normalizer', (json) => (json.normalizer = { type: 'NFC' })],
-    ['another pattern', (json) => (json.pre_tokenizer.pretokenizers[0].pattern.Regex = '(a+)+$')],
+    ['another normalizer', (json) => (json.normalizer = { type: 'Precompiled', precompiled_charsmap: '' })],
+    ['another pre-tokenizer', (json) => (json.pre_tokenizer.pretokenizers[0] = { type: 'WhitespaceSplit' })],
+    [
+      'a pattern that may never end',
+      (json) => (json.pre_tokenizer.pretokenizers[0].pattern.Regex = '(a+)+$'),
+    ],
+    [
+      'text that is removed',
+      (json) =>
+        Object.assign(json.pre_tokenizer.pretokenizers[0], { pattern: { String: ' ' }, behavior: 'Removed' }),
+    ],
+    ['another post-processor', (json) => (json.post_processor = { type: 'Other' })],
+    ['dropout', (json) => (json.model.dropout = 0.1)],
     ['another model', (json) => (json.model.type = 'Unigram')],
-    ['stripping tokens', (json) => (json.added_tokens[0].lstrip = true)],
   ])('refuses %s as unsupported', (_, change) => {
     const json = JSON.parse(JSON.stringify(bpe));
     change(json);

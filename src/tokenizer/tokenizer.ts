@@ -1,6 +1,6 @@
 /**
- * What a tokenizer is: text to ids and back. Two kinds implement it, byte-level BPE (bpe-tokenizer.ts) and one token
- * per character (char-tokenizer.ts); both are plain values that a worker thread rebuilds from their JSON.
+ * What a tokenizer is: text to ids and back. Three kinds implement it, byte-level BPE (bpe-tokenizer.ts), BPE as SentencePiece has it
+ * (spm-tokenizer.ts) and one token per character (char-tokenizer.ts); all are plain values that a worker thread rebuilds from their JSON.
  */
 import type { TokenBuffer } from './token-buffer.ts';
 import type { TokenizerJson } from './tokenizer-json.ts';
@@ -11,6 +11,8 @@ export interface EncodeOptions {
    * `all`: it becomes the special token. Only for text that is trusted.
    */
   readonly allowedSpecial?: 'none' | 'all';
+  /** put {@link Tokenizer.prefixIds} before and {@link Tokenizer.suffixIds} after; default false */
+  readonly addSpecialTokens?: boolean;
 }
 
 export interface DecodeOptions {
@@ -23,6 +25,12 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** the id of the token that ends every document */
   readonly endOfTextId: number;
+  /** the id of the token that begins a text, where the vocabulary has one */
+  readonly beginOfTextId?: number | undefined;
+  /** what models of this vocabulary expect before every text, such as the token that begins it; mostly none */
+  readonly prefixIds: readonly number[];
+  /** as {@link prefixIds}, after every text */
+  readonly suffixIds: readonly number[];
   /** text of each special token -> its id */
   readonly specialTokens: ReadonlyMap<string, number>;
 

@@ -7,6 +7,7 @@
  * Pieces of more than 256 bytes count by their first 256 bytes. The result depends on nothing but the texts.
  */
 import { assert, DabarexError, type OnProgress } from '../base/index.ts';
+import { plainSpecialTokens } from './added-tokens.ts';
 import { BpeTokenizer } from './bpe-tokenizer.ts';
 import { BYTES_IN_ID_ORDER } from './byte-alphabet.ts';
 import { PairCounts } from './pair-counts.ts';
@@ -62,7 +63,7 @@ export function trainBpe(options: TrainBpeOptions): BpeTokenizer {
     pattern: 'cl100k',
     tokens: [...tokens, ...specialTokens.map((text) => encoder.encode(text))],
     merges,
-    specialTokens: special,
+    addedTokens: plainSpecialTokens(special),
     endOfTextId: special.get(END_OF_TEXT)!,
   });
 }

@@ -1,5 +1,6 @@
 /** A text as UTF-8 in memory that is used again, with a few bytes more at its end, so that whole words are read at any place. */
 const PADDING_BYTES = 16;
+const SPACE = 0x20;
 /** Memory beyond this is given back after a text. */
 const MAX_KEPT_BYTES = 1 << 22;
 
@@ -10,18 +11,19 @@ export class Utf8Text {
   length = 0;
   private readonly encoder = new TextEncoder();
 
-  /** Takes a copy of `text`. A lone surrogate becomes U+FFFD; bytes are taken as they are. */
-  set(text: string | Uint8Array): void {
+  /** Takes a copy of `text`, with `spaces` before it. A lone surrogate becomes U+FFFD; bytes are taken as they are. */
+  set(text: string | Uint8Array, spaces = 0): void {
     if (typeof text !== 'string') {
-      this.reserve(text.length);
-      this.bytes.set(text);
-      this.length = text.length;
+      this.reserve(text.length + spaces);
+      this.bytes.fill(SPACE, 0, spaces).set(text, spaces);
+      this.length = text.length + spaces;
       return;
     }
     // Three bytes a UTF-16 unit are enough; a long text is measured rather than given thrice its size.
     const longest = text.length * 3;
-    this.reserve(longest <= 1 << 16 ? longest : Buffer.byteLength(text));
-    this.length = this.encoder.encodeInto(text, this.bytes).written;
+    this.reserve(spaces + (longest <= 1 << 16 ? longest : Buffer.byteLength(text)));
+    this.bytes.fill(SPACE, 0, spaces);
+    this.length = spaces + this.encoder.encodeInto(text, this.bytes.subarray(spaces)).written;
   }
 
   /** Gives the memory of a long text back. */

@@ -8,10 +8,10 @@ import {
   countParameters,
   estimateMemory,
   flopsPerToken,
+  loadTokenizerOf,
   type ModelConfig,
   type OpenModel,
   openModel,
-  tokenizerOf,
 } from '../../model/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
@@ -121,7 +121,7 @@ function describeFile(path: string): { config: ModelConfig; file: FileDescriptio
 
 function describeTokenizer(model: OpenModel): Pick<FileDescription, 'tokenizer' | 'tokenizerProblem'> {
   try {
-    const tokenizer = tokenizerOf(model);
+    const { tokenizer } = loadTokenizerOf(model);
     const kind = String(tokenizer.toJSON().model.type);
     return {
       tokenizer: { kind, vocabSize: tokenizer.vocabSize, specialTokens: tokenizer.specialTokens.size },
