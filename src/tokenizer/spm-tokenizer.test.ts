@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addedToken } from './added-tokens.ts';
-import { parseTokenizer, TextStream, TokenBuffer, tokenizerFromGguf, tokenizerFromLlama2c } from './index.ts';
+import {
+  encodeChat,
+  parseTokenizer,
+  TextStream,
+  TokenBuffer,
+  tokenizerFromGguf,
+  tokenizerFromLlama2c,
+} from './index.ts';
 import { SpmTokenizer } from './spm-tokenizer.ts';
 
 const BYTES = Array.from(
@@ -79,6 +86,20 @@ describe("SentencePiece's BPE", () => {
     expect([...tokenizer.encode(text, { allowedSpecial: 'all' })]).toEqual([begin, a, tool, a, end]);
     expect([...tokenizer.encode('a', { addSpecialTokens: true })]).toEqual([begin, a]);
     expect(tokenizer.decode([begin, a], { skipSpecialTokens: true })).toBe('a');
+  });
+
+  it('gives only the first text its space where the file asks for that, in conversations too', () => {
+    const first = new SpmTokenizer({
+      ...(tokenizer as SpmTokenizer).model,
+      spacePrefix: 'first',
+      keepsSpace: true,
+    });
+    const chatTemplate = '{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}';
+    const messages = ['a', 'a'].map((content) => ({ role: 'user' as const, content }));
+    const [marked, plain] = [TOKENS.indexOf('▁a'), TOKENS.indexOf('a')];
+    expect([...encodeChat(first, messages, { chatTemplate })]).toEqual([marked, 2, plain, 2]);
+    expect([...encodeChat(tokenizer, messages, { chatTemplate })]).toEqual([marked, 2, marked, 2]);
+    expect([...first.encode('a', { continues: true })]).toEqual([plain]);
   });
 
   it('streams whole characters, whose bytes are tokens', () => {
