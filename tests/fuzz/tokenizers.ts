@@ -55,7 +55,15 @@ const UNITS = [
 ];
 const anyText = fc.oneof(
   { weight: 5, arbitrary: fc.string({ unit: fc.constantFrom(...UNITS), maxLength: 24 }) },
-  { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 30 }) },
+  {
+    weight: 1,
+    // Letters of Unicode 14 and later: peers' tables do not know all.
+    arbitrary: fc
+      .string({ unit: 'grapheme', maxLength: 30 })
+      .map((text) =>
+        text.replace(/[\u{10570}-\u{105bf}\u{10780}-\u{107bf}\u{1df00}-\u{1dfff}\u{1e030}-\u{1e08f}]/gu, ''),
+      ),
+  },
   { weight: 1, arbitrary: fc.string({ maxLength: 60 }) },
   {
     weight: 1,
