@@ -11,9 +11,10 @@ export async function load({
   dir,
   ...options
 }: LoaderOptions): Promise<{ model: InferenceModel; codec: TextCodec }> {
-  const { model, tokenizer } = loadModel(dir, options);
+  const { model, tokenizer, chatTemplate = 'none', ...rest } = loadModel(dir, options);
   return {
     model: new Generator(model),
-    codec: codecOf(tokenizer, { chatTemplate: 'none' }),
+    // Without a template it is a base model, which has never seen the tokens of conversations.
+    codec: codecOf(tokenizer, { chatTemplate, ...rest }),
   };
 }

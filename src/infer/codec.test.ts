@@ -26,6 +26,15 @@ describe('codecOf', () => {
     expect(characters.stopIds).toEqual([characters.endOfTextId]);
   });
 
+  it("takes a model's own template, ids that end an answer and names of tokens", () => {
+    const tokenizer = bpe();
+    const chatTemplate = '{{ bos_token }}{{ messages[0].content }}{{ eos_token }}';
+    const codec = codecOf(tokenizer, { chatTemplate, stopIds: [5], beginOfText: '<|pad|>', endOfText: '!' });
+    expect(codec.stopIds).toEqual([5]);
+    const ids = Array.from(codec.encodeChat!([{ role: 'user', content: 'hello' }]));
+    expect(tokenizer.decode(ids)).toBe('<|pad|>hello!');
+  });
+
   it('never counts fewer bytes to a token than one can have', () => {
     const emoji = '😀'.repeat(10);
     for (const tokenizer of [bpe(), trainChar(['abc'])]) {

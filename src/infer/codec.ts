@@ -13,10 +13,16 @@ export interface CodecOptions {
    * has its tokens. `none`: the texts are joined and continued, which suits a base model: it has never seen those tokens.
    */
   readonly chatTemplate?: string;
+  /** ids that end an answer; default: the end of text, and of a turn in ChatML */
+  readonly stopIds?: readonly number[];
+  /** texts that the template sees as `bos_token` and `eos_token`; default: the tokenizer's */
+  readonly beginOfText?: string;
+  readonly endOfText?: string;
 }
 
 /** The codec of `tokenizer`. Names of special tokens in a text or message are text, never control tokens. */
-export function codecOf(tokenizer: Tokenizer, { chatTemplate }: CodecOptions = {}): TextCodec {
+export function codecOf(tokenizer: Tokenizer, options: CodecOptions = {}): TextCodec {
+  const { chatTemplate, stopIds, beginOfText, endOfText } = options;
   const { vocabSize, endOfTextId, specialTokens } = tokenizer;
   const special = new Set(specialTokens.values());
   const imEnd = specialTokens.get(IM_END);
@@ -25,18 +31,24 @@ export function codecOf(tokenizer: Tokenizer, { chatTemplate }: CodecOptions = {
     maxTokenBytes = Math.max(maxTokenBytes, tokenizer.tokenBytes(id).length);
   }
   const codec: TextCodec = {
-    encode: (text) => tokenizer.encode(text),
+    encode: (text) => tokenizer.encode(text, { addSpecialTokens: true }),
     tokenBytes: (id) => tokenizer.tokenBytes(id),
     isSpecial: (id) => special.has(id),
     endOfTextId,
-    stopIds: imEnd === undefined ? [endOfTextId] : [endOfTextId, imEnd],
+    stopIds: stopIds ?? (imEnd === undefined ? [endOfTextId] : [endOfTextId, imEnd]),
     maxTokenBytes,
   };
-  if (chatTemplate === 'none' || !specialTokens.has(IM_START) || imEnd === undefined) return codec;
+  const isChatMl = specialTokens.has(IM_START) && imEnd !== undefined;
+  if (chatTemplate === 'none' || (chatTemplate === undefined && !isChatMl)) return codec;
   return {
     ...codec,
     // Roles are checked by the template's room, which also takes them from other places than here.
     encodeChat: (messages) =>
-      encodeChat(tokenizer, messages as ChatMessage[], { addGenerationPrompt: true, chatTemplate }),
+      encodeChat(tokenizer, messages as ChatMessage[], {
+        addGenerationPrompt: true,
+        ...(chatTemplate === undefined ? {} : { chatTemplate }),
+        ...(beginOfText === undefined ? {} : { beginOfText }),
+        ...(endOfText === undefined ? {} : { endOfText }),
+      }),
   };
 }

@@ -62,9 +62,11 @@ export class AddedTokens {
     this.hasOrdinary = this.ordinary.length > 0;
   }
 
-  /** Gives `visitor` the spans of `text`, special tokens as text unless `allowSpecial`. */
-  visit(text: string, allowSpecial: boolean, visitor: SpanVisitor): void {
-    let isFirst = true;
+  /**
+   * Gives `visitor` the spans of `text`, special tokens as text unless `allowSpecial`.
+   * @param isFirst nothing stands before `text`
+   */
+  visit(text: string, allowSpecial: boolean, visitor: SpanVisitor, isFirst = true): void {
     const token = (id: number) => {
       isFirst = false;
       visitor.token(id);

@@ -88,7 +88,8 @@ export function encodeChat(
   });
   const ids: number[] = [];
   const ordinary = (span: string) => {
-    for (const id of tokenizer.encode(span.replaceAll(MARK_ALONE, ''))) ids.push(id);
+    for (const id of tokenizer.encode(span.replaceAll(MARK_ALONE, ''), { continues: ids.length > 0 }))
+      ids.push(id);
   };
   let start = 0;
   for (const match of text.matchAll(patternOfAny(specials) ?? /(?!)/g)) {

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { get_encoding } from 'tiktoken';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { cl100kBase, DBRX_SPECIAL_TOKENS, parseTokenizer, r50kBase } from './index.ts';
+import {
+  cl100kBase,
+  DBRX_SPECIAL_TOKENS,
+  o200kBase,
+  parseTokenizer,
+  r50kBase,
+  tokenizerFromRanks,
+} from './index.ts';
 import { MergeTable } from './merge-table.ts';
 import { wellFormed } from './tokenizer.ts';
 
@@ -222,6 +229,48 @@ describe('r50k_base', () => {
       expect(back.encode("It's 12345\n\n x")).toEqual(gpt2.encode("It's 12345\n\n x"));
     },
   );
+});
+
+describe('ranks with a pattern of their own', () => {
+  it('equals tiktoken on o200k_base', () => {
+    const gpt4o = o200kBase(readFileSync(require.resolve('gpt-tokenizer/data/o200k_base.tiktoken'), 'utf8'));
+    const reference = get_encoding('o200k_base');
+    // biome-ignore format: a list of units
+    const unit = fc.constantFrom(' ', '\n', '\r', '/', '\u0085', "'s", "'RE", 'a', 'A', 'ǅ', 'É', 'ﬁ', '日', '4', '½', '.', '🙂', 'HTTPServer', 'camelCase', '\u0301');
+    fc.assert(
+      fc.property(fc.string({ unit, maxLength: 30 }), (text) => {
+        expect([...gpt4o.encode(text)]).toEqual([...reference.encode_ordinary(text)]);
+      }),
+      { numRuns: 1000 },
+    );
+    reference.free();
+  });
+
+  it('merges by the rank of the text where a token is not made of two', () => {
+    const bytes = Array.from({ length: 256 }, (_, byte) => Buffer.of(byte));
+    const words = ['abcd', 'ab', 'cd', 'bc', 'abc', 'xyz'].map((text) => Buffer.from(text));
+    const text = [...bytes, ...words].map((each, rank) => `${each.toString('base64')} ${rank}`).join('\n');
+    const own = tokenizerFromRanks(text, { pattern: '\\w+|\\W+', specialTokens: new Map([['<end>', 300]]) });
+    const pieces = (piece: string) => [...own.encode(piece)].map((id) => own.decode([id]));
+    expect(pieces('abcd')).toEqual(['abcd']);
+    expect(pieces('xabcd')).toEqual(['x', 'abcd']);
+    expect(pieces('xyz-xyzabc')).toEqual(['xyz', '-', 'x', 'y', 'z', 'abc']);
+    expect([...own.encode('ab<end>', { allowedSpecial: 'all' })]).toEqual([257, 300]);
+    expect([
+      ...parseTokenizer(JSON.parse(JSON.stringify(own).replaceAll('<end>', '</s>'))).encode('xabcd'),
+    ]).toEqual([...own.encode('xabcd')]);
+  });
+
+  it.each([
+    ['a pattern that cannot be run', '(a+)+', [['<end>', 999_999]], 'tokenizer_unsupported'],
+    ['a special token with the id of a rank', 'gpt2', [['<end>', 5]], 'tokenizer_invalid'],
+    ['no special token', 'gpt2', [], 'tokenizer_invalid'],
+  ] as const)('refuses %s', (_, pattern, specials, code) => {
+    const specialTokens = new Map<string, number>(specials);
+    expect(() => tokenizerFromRanks(ranksText, { pattern, specialTokens })).toThrow(
+      expect.objectContaining({ code }),
+    );
+  });
 });
 
 interface Vector {

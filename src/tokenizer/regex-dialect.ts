@@ -29,7 +29,9 @@ const CLASS_ESCAPES: Readonly<Record<string, string>> = {
   d: '\\p{Nd}',
   D: '\\P{Nd}',
   w: '\\p{L}\\p{M}\\p{N}\\p{Pc}',
+  W: '[^\\p{L}\\p{M}\\p{N}\\p{Pc}]',
   h: '0-9a-fA-F',
+  H: '[^0-9a-fA-F]',
 };
 
 /**

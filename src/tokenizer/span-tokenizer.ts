@@ -2,7 +2,7 @@
  * What byte-level BPE and SentencePiece-style BPE share: added tokens are found first, what stands between them is normalised and
  * encoded by the kind; ids that begin and end a text; decoding.
  */
-import { type AddedToken, AddedTokens } from './added-tokens.ts';
+import { type AddedToken, AddedTokens, type SpanVisitor } from './added-tokens.ts';
 import { type NormalizerStep, normalized } from './normalizer.ts';
 import { TokenBuffer } from './token-buffer.ts';
 import type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer.ts';
@@ -63,7 +63,8 @@ export abstract class SpanTokenizer implements Tokenizer {
     const { out } = this;
     out.clear();
     if (options.addSpecialTokens) for (const id of this.prefixIds) out.push(id);
-    if (options.allowedSpecial === 'all') this.encodeSpans(text, out, true);
+    const allowSpecial = options.allowedSpecial === 'all';
+    if (allowSpecial || options.continues) this.encodeSpans(text, out, allowSpecial, !options.continues);
     else this.encodeInto(text, out);
     if (options.addSpecialTokens) for (const id of this.suffixIds) out.push(id);
     const ids = out.slice();
@@ -97,11 +98,12 @@ export abstract class SpanTokenizer implements Tokenizer {
     return this.vocabulary.tokenBytes(id);
   }
 
-  private encodeSpans(text: string, out: TokenBuffer, allowSpecial: boolean): void {
-    this.added.visit(wellFormed(text), allowSpecial, {
-      text: (span, isFirst) => this.encodeSpan(span, out, isFirst),
+  private encodeSpans(text: string, out: TokenBuffer, allowSpecial: boolean, isFirst = true): void {
+    const visitor: SpanVisitor = {
+      text: (span, first) => this.encodeSpan(span, out, first),
       token: (id) => out.push(id),
-    });
+    };
+    this.added.visit(wellFormed(text), allowSpecial, visitor, isFirst);
   }
 }
 

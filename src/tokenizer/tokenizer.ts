@@ -13,6 +13,8 @@ export interface EncodeOptions {
   readonly allowedSpecial?: 'none' | 'all';
   /** put {@link Tokenizer.prefixIds} before and {@link Tokenizer.suffixIds} after; default false */
   readonly addSpecialTokens?: boolean;
+  /** the text follows other tokens, so it is not given a space that only the beginning has; default false */
+  readonly continues?: boolean;
 }
 
 export interface DecodeOptions {
