@@ -69,8 +69,9 @@ function keysOfProperty(schema: Schema, key: string, required: boolean): Key[] {
   // The stages of a pipeline are documented one by one in docs/data.md.
   if (key === 'data.pipeline') return [{ key, values: 'list of stages', default: 'the light cleaning' }];
   // A value, or a mapping in its place: the value's row, then those of the mapping's keys.
-  const mappings = schema.anyOf?.filter((each) => each.properties) ?? [];
-  const values = schema.anyOf?.filter((each) => !each.properties) ?? [];
+  const isMapping = (each: Schema) => each.properties !== undefined || each.oneOf !== undefined;
+  const mappings = schema.anyOf?.filter(isMapping) ?? [];
+  const values = schema.anyOf?.filter((each) => !isMapping(each)) ?? [];
   if (mappings.length > 0) {
     return [
       ...keysOfProperty({ ...schema, anyOf: values }, key, required),
