@@ -1,5 +1,5 @@
-/** What `convert` does with files that are there already. */
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+/** What `convert` and `model info` do with files that are there already. */
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -35,4 +35,15 @@ it('convert does not write over the file that it reads, by whatever name', async
     expect(stderr).toContain('error[usage_invalid]');
   }
   expect(readFileSync(join(folder, 'm.gguf')).equals(before)).toBe(true);
+});
+
+it('model info takes the size of a vocabulary from the tokenizer file that a recipe names', async () => {
+  const recipe = {
+    model: { family: 'llama', ...shape },
+    tokenizer: { kind: 'file', path: 'model/tokenizer.json' },
+  };
+  writeFileSync(join(folder, 'given.yaml'), JSON.stringify(recipe));
+  const { stdout, stderr } = await run(['model', 'info', 'given.yaml'], { cwd: folder });
+  expect(stderr).toBe('');
+  expect(stdout).toContain('vocabulary 260');
 });
