@@ -1,7 +1,8 @@
 /** `dabarex convert`: a model from one format to another, tensor by tensor. */
-import { statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { DabarexError } from '../../base/index.ts';
 import {
   huggingFaceFiles,
   openModel,
@@ -66,6 +67,13 @@ export function convertModelCommand(context: CliContext): Command {
 function convert(input: string, out: string, options: ConvertOptions, context: CliContext): void {
   const { dir } = findModel(input, context);
   const path = resolve(context.cwd, out);
+  if (existsSync(path) && realpathSync(path) === realpathSync(dir)) {
+    // Written in place, a model of fewer bits would be all that is left of it.
+    throw new DabarexError(
+      'usage_invalid',
+      `${path} is the model that is read. Give another name for the output.`,
+    );
+  }
   const to = options.to ?? (/\.gguf$/i.test(path) ? 'gguf' : 'hf');
   const type = options.type ?? 'f32';
   const tokenizerPath = options.tokenizer && resolve(context.cwd, options.tokenizer);

@@ -13,6 +13,7 @@ import {
   type OpenModel,
   openModel,
 } from '../../model/index.ts';
+import { loadTokenizer } from '../../tokenizer/index.ts';
 import type { CliContext } from '../context.ts';
 import { examples } from '../help.ts';
 import { findModel } from '../model-folder.ts';
@@ -70,7 +71,11 @@ function findConfig(path: string, options: InfoOptions, context: CliContext) {
   }
   const recipe = loadRecipe(path, options.set, context.cwd);
   const model = requirePart(recipe, 'model');
-  const vocabSize = tokenizerVocabSize(recipe.tokenizer);
+  const { tokenizer } = recipe;
+  const vocabSize =
+    tokenizer?.kind === 'file' && model.vocabSize === undefined
+      ? loadTokenizer(resolve(context.cwd, tokenizer.path)).vocabSize
+      : tokenizerVocabSize(tokenizer);
   if (model.vocabSize === undefined && vocabSize === undefined) throw vocabularyUnknown(recipe.name, path);
   const config = completeModelConfig(model, vocabSize);
   return { name: recipe.name, config, file: undefined };
