@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { DabarexError } from '../base/index.ts';
 import type { Activation } from '../tensor/index.ts';
-import { FAMILIES, type Traits, traitsOf } from './families/traits.ts';
+import { FAMILIES, type Setting, type Traits, traitsOf } from './families/traits.ts';
 import { countParameters } from './size.ts';
 
 /** no model is near it; beyond it sizes in bytes are no whole numbers any more */
@@ -131,7 +131,19 @@ export interface ModelConfig
   readonly initStd?: number;
 }
 
-/** What the family has no place for. */
+const SETTINGS: readonly Setting[] = [
+  'headDim',
+  'ropeScaling',
+  'normEpsilon',
+  'clipQkv',
+  'slidingWindow',
+  'scoreCap',
+  'embeddingScale',
+  'logitScale',
+  'normalizeWeights',
+];
+
+/** What the family has no place for: it would be lost in the model's files. */
 function* unfitting(config: Shape, traits: Traits): Generator<[message: string, ...path: string[]]> {
   const { family, ffn } = config;
   const isDense = ffn.numExperts === 1;
@@ -140,11 +152,27 @@ function* unfitting(config: Shape, traits: Traits): Generator<[message: string, 
   if (!traits.hasSharedExpert && ffn.sharedHidden !== undefined) {
     yield [`${family} has no expert that every token takes`, 'ffn', 'sharedHidden'];
   }
-  if (traits.positions !== 'rope' && config.ropeScaling) {
-    yield [`${family} does not rotate by position`, 'ropeScaling'];
+  if (ffn.activation !== undefined && !traits.activations.includes(ffn.activation)) {
+    yield [`${family} takes ${traits.activations.join(' or ')}`, 'ffn', 'activation'];
   }
-  if (config.scoreCap && traits.positions === 'alibi') {
-    yield [`${family} lowers scores by distance, which cannot be capped too`, 'scoreCap'];
+  const own = completed({ ...config, headDim: undefined }, 1);
+  const given = { ...config, normalizeWeights: ffn.normalizeWeights };
+  const usual = {
+    ...traits,
+    headDim: own.headDim,
+    ropeScaling: null,
+    slidingWindow: null,
+  } as const;
+  for (const setting of SETTINGS) {
+    const value = given[setting];
+    if (value === undefined || value === usual[setting] || traits.settings.includes(setting)) continue;
+    yield [`${family} has no place for another ${setting} than ${usual[setting]}`, setting];
+  }
+  if (config.scoreCap === null && traits.scoreCap !== null) {
+    yield [`the scores of ${family} are capped`, 'scoreCap'];
+  }
+  if (config.qkvBias !== undefined && config.qkvBias !== traits.qkvBias) {
+    yield [`${family} has ${traits.qkvBias ? '' : 'no '}biases there`, 'qkvBias'];
   }
 }
 

@@ -35,7 +35,6 @@ function valuesOf(schema: Schema): string {
   if (schema.const !== undefined) return code(schema.const);
   if (schema.enum) return schema.enum.map(code).join(', ');
   if (schema.anyOf) return schema.anyOf.map(valuesOf).join(' or ');
-  if (schema.oneOf) return 'mapping';
   if (schema.type === 'null') return '`null`';
   if (schema.type === 'boolean') return '`true`, `false`';
   if (schema.type === 'string') return schema.pattern?.includes('dur') ? 'duration' : 'text';

@@ -17,13 +17,21 @@ export function f32(value: number): GgufValue {
 
 /** A number that must be there. @throws gguf_invalid */
 export function numberOf(file: GgufDescription, key: string): number {
-  const value = ggufNumber(file, key);
+  const value = floatOf(file, key);
   if (value !== undefined) return value;
   throw new DabarexError(
     'gguf_invalid',
     `${file.path} has no ${key}: a model cannot be made of it. Convert it again.`,
     { path: file.path, key },
   );
+}
+
+/** As {@link ggufNumber}, of an f32: the short decimal it was written from, where there is one. */
+export function floatOf(file: GgufDescription, key: string): number | undefined {
+  const value = ggufNumber(file, key);
+  if (value === undefined) return undefined;
+  const short = Number(value.toPrecision(7));
+  return Math.fround(short) === Math.fround(value) ? short : value;
 }
 
 /** The keys of every architecture. */
@@ -76,7 +84,7 @@ export function ggufShape(file: GgufDescription, architecture: string, family: F
     kvHeads: may('attention.head_count_kv') ?? numHeads,
     headDim,
     maxSeqLen: must('context_length'),
-    ropeTheta: may('rope.freq_base') ?? 10_000,
+    ropeTheta: floatOf(file, key('rope.freq_base')) ?? 10_000,
     ropeScaling: scalingOf(file, architecture),
     ffn: {
       hidden: must('feed_forward_length'),
@@ -89,14 +97,14 @@ export function ggufShape(file: GgufDescription, architecture: string, family: F
 function scalingOf(file: GgufDescription, architecture: string) {
   const key = (name: string) => `${architecture}.rope.scaling.${name}`;
   const type = file.metadata.get(key('type'))?.value;
-  const factor = ggufNumber(file, key('factor')) ?? ggufNumber(file, `${architecture}.rope.scale_linear`);
+  const factor = floatOf(file, key('factor')) ?? floatOf(file, `${architecture}.rope.scale_linear`);
   if (factor === undefined || factor === 1 || type === 'none') return null;
   if (type !== 'yarn') return { kind: 'linear', factor } as const;
   return {
     kind: type,
     factor,
     originalMaxSeqLen: numberOf(file, key('original_context_length')),
-    betaFast: ggufNumber(file, key('yarn_beta_fast')) ?? 32,
-    betaSlow: ggufNumber(file, key('yarn_beta_slow')) ?? 1,
+    betaFast: floatOf(file, key('yarn_beta_fast')) ?? 32,
+    betaSlow: floatOf(file, key('yarn_beta_slow')) ?? 1,
   } as const;
 }

@@ -5,10 +5,9 @@
  */
 import { z } from 'zod';
 import { parseConfig } from '../../base/index.ts';
-import { ggufNumber } from '../../checkpoint/index.ts';
 import { completeModelConfig, type ModelConfig, modelConfigSchema } from '../config.ts';
 import type { FamilyFormats, Layout } from './formats.ts';
-import { baseSettings, f32, ggufShape } from './gguf-settings.ts';
+import { baseSettings, f32, floatOf, ggufShape } from './gguf-settings.ts';
 import { completeShape } from './gguf-shape.ts';
 import { LayoutBuilder } from './layout.ts';
 import { refused } from './llama-config.ts';
@@ -152,7 +151,7 @@ export const gpt2: FamilyFormats = {
       const { headDim: _, ropeScaling: __, ropeTheta: ___, ...shape } = ggufShape(file, 'gpt2', 'gpt2');
       return completeShape(file, {
         ...shape,
-        normEpsilon: ggufNumber(file, 'gpt2.attention.layer_norm_epsilon') ?? 1e-5,
+        normEpsilon: floatOf(file, 'gpt2.attention.layer_norm_epsilon') ?? 1e-5,
       });
     },
     *writeConfig(config) {

@@ -5,10 +5,9 @@
  */
 import { z } from 'zod';
 import { parseConfig } from '../../base/index.ts';
-import { ggufNumber } from '../../checkpoint/index.ts';
 import { completeModelConfig, type ModelConfig, modelConfigSchema } from '../config.ts';
 import type { FamilyFormats, Layout } from './formats.ts';
-import { baseSettings, f32, ggufShape, numberOf, u32 } from './gguf-settings.ts';
+import { baseSettings, f32, floatOf, ggufShape, numberOf, u32 } from './gguf-settings.ts';
 import { completeShape } from './gguf-shape.ts';
 import { expertsOf, LayoutBuilder } from './layout.ts';
 import { traitsOf } from './traits.ts';
@@ -178,7 +177,7 @@ export const grok: FamilyFormats = {
     architecture: 'grok',
     readConfig(file) {
       const { scoreCap, embeddingScale, logitScale } = traitsOf('grok-1');
-      const may = (key: string, otherwise: number) => ggufNumber(file, `grok.${key}`) ?? otherwise;
+      const may = (key: string, otherwise: number) => floatOf(file, `grok.${key}`) ?? otherwise;
       const shape = ggufShape(file, 'grok', 'grok-1');
       return completeShape(file, {
         ...shape,

@@ -157,9 +157,11 @@ export function writeLlamaConfig(
   const isMixtral = family === 'mixtral';
   const numExperts = isMixtral ? 'num_local_experts' : 'num_experts';
   const hasOwnHidden = modelType === 'qwen2_moe' || modelType === 'qwen3_moe';
+  // Llama with a sliding window is called Mistral.
+  const isMistral = family === 'llama' && config.slidingWindow !== null;
   return {
-    architectures: [architectureClass],
-    model_type: modelType,
+    architectures: [isMistral ? 'MistralForCausalLM' : architectureClass],
+    model_type: isMistral ? 'mistral' : modelType,
     hidden_size: config.dModel,
     intermediate_size: ffn.hidden,
     num_hidden_layers: config.numLayers,
@@ -172,7 +174,7 @@ export function writeLlamaConfig(
     hidden_act: huggingFaceActivation(ffn.activation),
     tie_word_embeddings: config.tieEmbeddings,
     ...(family === 'olmoe' ? { clip_qkv: config.clipQkv } : {}),
-    ...(family === 'mixtral' ? { sliding_window: config.slidingWindow } : {}),
+    ...(isMistral || isMixtral ? { sliding_window: config.slidingWindow } : {}),
     ...(family.startsWith('qwen')
       ? { use_sliding_window: config.slidingWindow !== null, sliding_window: config.slidingWindow }
       : {}),

@@ -5,10 +5,9 @@
  */
 import { z } from 'zod';
 import { parseConfig } from '../../base/index.ts';
-import { ggufNumber } from '../../checkpoint/index.ts';
 import { completeModelConfig, type ModelConfig, modelConfigSchema } from '../config.ts';
 import type { FamilyFormats, Layout } from './formats.ts';
-import { baseSettings, f32, ggufShape } from './gguf-settings.ts';
+import { baseSettings, f32, floatOf, ggufShape } from './gguf-settings.ts';
 import { completeShape } from './gguf-shape.ts';
 import { LayoutBuilder } from './layout.ts';
 import { refused } from './llama-config.ts';
@@ -163,11 +162,11 @@ export const mpt: FamilyFormats = {
     architecture: 'mpt',
     readConfig(file) {
       const { headDim: _, ropeScaling: __, ropeTheta: ___, ...shape } = ggufShape(file, 'mpt', 'mpt');
-      const clamp = ggufNumber(file, 'mpt.attention.clamp_kqv') ?? 0;
+      const clamp = floatOf(file, 'mpt.attention.clamp_kqv') ?? 0;
       return completeShape(file, {
         ...shape,
         clipQkv: clamp > 0 ? clamp : null,
-        normEpsilon: ggufNumber(file, 'mpt.attention.layer_norm_epsilon') ?? 1e-5,
+        normEpsilon: floatOf(file, 'mpt.attention.layer_norm_epsilon') ?? 1e-5,
       });
     },
     *writeConfig(config) {

@@ -20,7 +20,22 @@ export const FAMILIES = [
 
 export type Family = (typeof FAMILIES)[number];
 
+/** Settings that some families have no place for in their files. */
+export type Setting =
+  | 'headDim'
+  | 'ropeScaling'
+  | 'normEpsilon'
+  | 'clipQkv'
+  | 'slidingWindow'
+  | 'scoreCap'
+  | 'embeddingScale'
+  | 'logitScale'
+  | 'normalizeWeights';
+
 export interface Traits {
+  /** what may differ from the values below, and is kept in a model's config.json */
+  readonly settings: readonly Setting[];
+  readonly activations: readonly Activation[];
   readonly norm: 'layernorm' | 'rmsnorm';
   /** norms add a bias after their scale */
   readonly normBias: boolean;
@@ -49,6 +64,8 @@ export interface Traits {
 
 /** Llama (Touvron et al. 2023); most others are told as a difference to it. */
 const LLAMA: Traits = {
+  settings: ['headDim', 'ropeScaling', 'normEpsilon', 'slidingWindow'],
+  activations: ['silu', 'gelu', 'gelu-tanh'],
   norm: 'rmsnorm',
   normBias: false,
   positions: 'rope',
@@ -69,23 +86,43 @@ const LLAMA: Traits = {
   activation: 'silu',
 };
 
-const QWEN: Traits = { ...LLAMA, normEpsilon: 1e-6 };
+const QWEN: Traits = {
+  ...LLAMA,
+  settings: ['ropeScaling', 'normEpsilon', 'slidingWindow', 'normalizeWeights'],
+  normEpsilon: 1e-6,
+};
+const QWEN_3: Traits = { ...QWEN, settings: [...QWEN.settings, 'headDim'], qkNorm: 'head' };
 
 const TRAITS: Readonly<Record<Family, Traits>> = {
   /** Databricks 2024: layer norm, clipped; here also with one expert, which is a dense model */
-  dbrx: { ...LLAMA, norm: 'layernorm', experts: 'any', clipQkv: 8 },
+  dbrx: {
+    ...LLAMA,
+    settings: ['clipQkv', 'normalizeWeights'],
+    activations: ['silu', 'gelu'],
+    norm: 'layernorm',
+    experts: 'any',
+    clipQkv: 8,
+  },
   llama: LLAMA,
   /** Jiang et al. 2024 */
   mixtral: { ...LLAMA, experts: 'some' },
   /** Muennighoff et al. 2024: weights of the experts are not divided by their sum */
-  olmoe: { ...LLAMA, qkNorm: 'all', experts: 'some', normalizeWeights: false },
+  olmoe: {
+    ...LLAMA,
+    settings: ['ropeScaling', 'normEpsilon', 'clipQkv', 'normalizeWeights'],
+    qkNorm: 'all',
+    experts: 'some',
+    normalizeWeights: false,
+  },
   qwen2: { ...QWEN, qkvBias: true },
   'qwen2-moe': { ...QWEN, qkvBias: true, experts: 'some', hasSharedExpert: true, normalizeWeights: false },
-  qwen3: { ...QWEN, qkNorm: 'head' },
-  'qwen3-moe': { ...QWEN, qkNorm: 'head', experts: 'some' },
+  qwen3: QWEN_3,
+  'qwen3-moe': { ...QWEN_3, experts: 'some' },
   /** Radford et al. 2019 */
   gpt2: {
     ...LLAMA,
+    settings: ['normEpsilon'],
+    activations: ['gelu', 'gelu-tanh'],
     norm: 'layernorm',
     normBias: true,
     positions: 'learned',
@@ -98,6 +135,8 @@ const TRAITS: Readonly<Record<Family, Traits>> = {
   /** MosaicML 2023: ALiBi, no bias anywhere */
   mpt: {
     ...LLAMA,
+    settings: ['normEpsilon', 'clipQkv'],
+    activations: ['gelu', 'gelu-tanh'],
     norm: 'layernorm',
     positions: 'alibi',
     ffn: 'plain',
@@ -107,6 +146,8 @@ const TRAITS: Readonly<Record<Family, Traits>> = {
   /** xAI 2024 */
   'grok-1': {
     ...LLAMA,
+    settings: ['normEpsilon', 'scoreCap', 'embeddingScale', 'logitScale'],
+    activations: ['gelu-tanh'],
     experts: 'some',
     postNorms: true,
     tieEmbeddings: true,
