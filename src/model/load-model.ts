@@ -1,4 +1,6 @@
 /** A model of any format, loaded for inference: weights packed piece by piece as products read them, nothing kept twice. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { verifyChecksums } from '../checkpoint/index.ts';
 import {
   createKernels,
@@ -33,10 +35,10 @@ export interface LoadedModel extends LoadedTokenizer {
  */
 export function loadModel(path: string, options: LoadModelOptions): LoadedModel {
   const kernels = createKernels({ threads: options.threads });
+  if (existsSync(join(path, 'config.json'))) verifyChecksums(path, [WEIGHTS]);
   const source = openModel(path, kernels);
   try {
     const tokenizer = loadTokenizerOf(source, options.tokenizerPath);
-    if (source.format === 'hf') verifyChecksums(path, [WEIGHTS]);
     const weights = options.weights ?? storedKind(source);
     const precision = weights === undefined ? resolvePrecision(kernels, options.precision) : 'f32';
     const format = weights === undefined ? precision : packedFormatOf(weights);

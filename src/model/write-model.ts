@@ -28,6 +28,8 @@ export interface WriteModelOptions {
   readonly type: WeightType;
   /** the most a file may have, unless a single tensor has more; default: one file */
   readonly shardBytes?: number;
+  /** put in the place of a folder that is there; default: such a folder is an error, unless it is empty. Files are replaced. */
+  readonly replace?: boolean;
   /** turn values into the blocks of quantised files; default: those of this machine, on one thread */
   readonly kernels?: Kernels;
   /** unit bytes, of weights written */
@@ -75,7 +77,7 @@ export function writeHuggingFace(
     `"torch_dtype": "${{ F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[dtype as 'F32']}"`,
   );
   const files = new Map<string, string | Uint8Array>([...extras.files, ['config.json', json]]);
-  const checksums = writeHfFolder(dir, { tensors, files }, { shardBytes: options.shardBytes });
+  const checksums = writeHfFolder(dir, { tensors, files }, options);
   return Object.keys(checksums).map((name) => join(dir, name));
 }
 

@@ -37,6 +37,19 @@ it('convert does not write over the file that it reads, by whatever name', async
   expect(readFileSync(join(folder, 'm.gguf')).equals(before)).toBe(true);
 });
 
+it('convert replaces a file only when it is told to', async () => {
+  writeFileSync(join(folder, 'there.gguf'), 'mine');
+  const refused = await run(['convert', 'model', 'there.gguf'], { cwd: folder });
+  expect(refused.stderr).toContain('error[path_unusable]');
+  expect(readFileSync(join(folder, 'there.gguf'), 'utf8')).toBe('mine');
+  const forced = await run(['convert', 'model', 'there.gguf', '--force', '--json'], { cwd: folder });
+  expect(JSON.parse(forced.stdout)).toMatchObject({ format: 'gguf', type: 'f32' });
+  const generated = await run(['generate', 'there.gguf', 'abc', '--max-tokens', '2', '--json'], {
+    cwd: folder,
+  });
+  expect(JSON.parse(generated.stdout).usage).toMatchObject({ completion_tokens: 2 });
+});
+
 it('model info takes the size of a vocabulary from the tokenizer file that a recipe names', async () => {
   const recipe = {
     model: { family: 'llama', ...shape },

@@ -24,6 +24,7 @@ interface ConvertOptions {
   readonly type?: WeightType;
   readonly shardSize?: number;
   readonly tokenizer?: string;
+  readonly force?: boolean;
   readonly json?: boolean;
 }
 
@@ -48,6 +49,7 @@ export function convertModelCommand(context: CliContext): Command {
     )
     .option('--shard-size <size>', 'the most a file may have: 500mb, 5gb; default: one file', byteSize)
     .option('--tokenizer <file>', 'a tokenizer for a model that comes without: tokenizer.json, tokenizer.bin')
+    .option('--force', 'replace what is there')
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
@@ -74,6 +76,13 @@ function convert(input: string, out: string, options: ConvertOptions, context: C
       `${path} is the model that is read. Give another name for the output.`,
     );
   }
+  if (!options.force && statSync(path, { throwIfNoEntry: false })?.isFile()) {
+    throw new DabarexError(
+      'path_unusable',
+      `${path} is there already. Give another name, remove it, or replace it with --force.`,
+      { path },
+    );
+  }
   const to = options.to ?? (/\.gguf$/i.test(path) ? 'gguf' : 'hf');
   const type = options.type ?? 'f32';
   const tokenizerPath = options.tokenizer && resolve(context.cwd, options.tokenizer);
@@ -83,7 +92,13 @@ function convert(input: string, out: string, options: ConvertOptions, context: C
   const model = openModel(dir, kernels);
   let files: string[];
   try {
-    const writing = { type, shardBytes: options.shardSize, kernels, onProgress: progress.onProgress };
+    const writing = {
+      type,
+      shardBytes: options.shardSize,
+      replace: options.force,
+      kernels,
+      onProgress: progress.onProgress,
+    };
     if (to === 'gguf') files = writeGgufModel(model, path, vocabularyOf(model, tokenizerPath), writing);
     else files = writeHuggingFace(model, path, { files: huggingFaceFiles(model, tokenizerPath) }, writing);
   } finally {
