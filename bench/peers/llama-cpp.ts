@@ -11,9 +11,9 @@ import { join } from 'node:path';
 const VERSION = '3.22.1';
 const KOFFI = '3.3.4';
 /** Packages by platform and architecture. */
-const PLATFORMS: Readonly<Record<string, { readonly library: string; readonly koffi: string }>> = {
-  'linux-x64': { library: 'linux-x64', koffi: '@koromix/koffi-linux-x64' },
-  'linux-arm64': { library: 'linux-arm64', koffi: '@koromix/koffi-linux-arm64' },
+const PLATFORMS: Readonly<Record<string, { readonly binaries: string; readonly koffi: string }>> = {
+  'linux-x64': { binaries: 'linux-x64', koffi: '@koromix/koffi-linux-x64' },
+  'linux-arm64': { binaries: 'linux-arm64', koffi: '@koromix/koffi-linux-arm64' },
 };
 
 /** A C function; arguments as koffi takes them. */
@@ -56,13 +56,13 @@ export function findLlamaCpp(): LlamaCpp | string {
   const home = process.env.DABAREX_HOME ?? join(homedir(), '.cache', 'dabarex');
   const folder = join(home, 'peers', `node-llama-cpp-${VERSION}-koffi-${KOFFI}`);
   const names = [
-    `@node-llama-cpp/${packages.library}@${VERSION}`,
+    `@node-llama-cpp/${packages.binaries}@${VERSION}`,
     `koffi@${KOFFI}`,
     `${packages.koffi}@${KOFFI}`,
   ];
   const problem = existsSync(folder) ? null : install(folder, names);
   if (problem) return problem;
-  const bins = join(folder, 'node_modules', '@node-llama-cpp', packages.library, 'bins', packages.library);
+  const bins = join(folder, 'node_modules', '@node-llama-cpp', packages.binaries, 'bins', packages.binaries);
   const koffi = createRequire(join(folder, 'package.json'))('koffi') as Koffi;
   return {
     version: VERSION,

@@ -10,7 +10,6 @@ const WORDS = 96;
 const CONTEXT = {
   length: 0,
   batch: 1,
-  microbatch: 2,
   sequences: 3,
   threads: 7,
   batchThreads: 8,
@@ -44,15 +43,6 @@ interface Api {
   clear(memory: Pointer, data: boolean): void;
   decode(context: Pointer, batch: object): number;
   logitsAt(context: Pointer, row: number): Pointer;
-  tokenize(
-    vocabulary: Pointer,
-    text: Buffer,
-    bytes: number,
-    tokens: Int32Array,
-    count: number,
-    special: boolean,
-    parse: boolean,
-  ): number;
 }
 
 export class LlamaModel {
@@ -107,15 +97,6 @@ export class LlamaModel {
     return rows.map((_, row) => this.llama.floats(this.api.logitsAt(this.context, row), this.vocabSize));
   }
 
-  /** Ids of a text, special tokens as plain text and none added. */
-  tokenize(text: string): Int32Array {
-    const bytes = Buffer.from(text, 'utf8');
-    const tokens = new Int32Array(bytes.length + 8);
-    const vocabulary = this.api.vocabulary(this.model);
-    const count = this.api.tokenize(vocabulary, bytes, bytes.length, tokens, tokens.length, false, false);
-    return tokens.slice(0, count);
-  }
-
   close(): void {
     this.api.freeContext(this.context);
     this.api.freeModel(this.model);
@@ -158,8 +139,5 @@ function declare(llama: LlamaCpp): Api {
     clear: library.func('void llama_memory_clear(void *memory, bool data)'),
     decode: library.func('int llama_decode(void *context, LlamaBatch batch)'),
     logitsAt: library.func('void *llama_get_logits_ith(void *context, int row)'),
-    tokenize: library.func(
-      'int llama_tokenize(void *vocabulary, const uint8 *text, int bytes, _Out_ int32 *tokens, int count, bool special, bool parse)',
-    ),
   } as unknown as Api;
 }

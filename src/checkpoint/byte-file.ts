@@ -58,6 +58,13 @@ export class ByteFile {
   }
 }
 
+/** A range within `count` rows, the end excluded, as callers must give it. @throws RangeError */
+export function requireRows(name: string, startRow: number, endRow: number, count: number): void {
+  const whole = Number.isInteger(startRow) && Number.isInteger(endRow);
+  if (whole && 0 <= startRow && startRow <= endRow && endRow <= count) return;
+  throw new RangeError(`rows ${startRow} to ${endRow} of "${name}", which has ${count}`);
+}
+
 function missing(path: string, reason: string, cause: unknown): DabarexError {
   return new DabarexError(
     'file_missing',

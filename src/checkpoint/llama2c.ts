@@ -5,7 +5,7 @@
  * @see https://github.com/karpathy/llama2.c run.c memory_map_weights, tokenizer.py
  */
 import { DabarexError } from '../base/index.ts';
-import { ByteFile } from './byte-file.ts';
+import { ByteFile, requireRows } from './byte-file.ts';
 
 const HEADER_BYTES = 28;
 /** "ak42": what later versions begin with. */
@@ -140,17 +140,7 @@ class OpenLlama2c implements Llama2cFile {
   readRange(name: string, startRow: number, endRow: number): Float32Array<ArrayBuffer> {
     const { shape, byteOffset, sizeBytes } = this.find(name);
     const rows = shape[0]!;
-    if (
-      !(
-        Number.isInteger(startRow) &&
-        Number.isInteger(endRow) &&
-        0 <= startRow &&
-        startRow <= endRow &&
-        endRow <= rows
-      )
-    ) {
-      throw new RangeError(`rows ${startRow} to ${endRow} of "${name}", which has ${rows}`);
-    }
+    requireRows(name, startRow, endRow, rows);
     const rowBytes = sizeBytes / rows;
     const bytes = this.file.read(byteOffset + startRow * rowBytes, (endRow - startRow) * rowBytes);
     return new Float32Array(bytes.buffer);

@@ -120,6 +120,7 @@ async function findPrepared(
   try {
     const data = await makeTokenData(caller, { onlyFinished: true });
     const { tokenizer } = data;
+    // Of domains, which are prepared as shards: never text files.
     const streams = trainStreamsOf(data) as Record<string, string>;
     const { seed } = recipe;
     const open = () => new StreamingDataset({ streams, seed, endOfText: tokenizer.endOfTextId });

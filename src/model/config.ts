@@ -71,13 +71,11 @@ const shapeSchema = z.strictObject({
   clipQkv: z.number().positive().nullable().optional(),
   /** a token attends so many, itself included; null: all before it */
   slidingWindow: positive.nullable().default(null),
-  /** biases of the query, key and value projections; absent: the family's */
-  qkvBias: z.boolean().optional(),
   ffn: ffnConfigSchema,
   /** the input embedding is the output projection too; DBRX itself, and so Hugging Face's class of it, has two */
   tieEmbeddings: z.boolean().optional(),
-  /** scores of attention stay within ± this; null: not; absent: the family's */
-  scoreCap: z.number().positive().nullable().optional(),
+  /** scores of attention stay within ± this; absent: the family's */
+  scoreCap: z.number().positive().optional(),
   /** what embeddings and logits are multiplied by; absent: the family's */
   embeddingScale: z.number().positive().optional(),
   logitScale: z.number().positive().optional(),
@@ -116,8 +114,10 @@ export type ModelConfigInput = Shape;
 export interface ModelConfig
   extends Omit<
     Required<Shape>,
-    'ffn' | 'initStd' // what may be absent still
+    'ffn' | 'initStd' | 'scoreCap' // what may be absent still
   > {
+  /** null: scores have no cap */
+  readonly scoreCap: number | null;
   readonly ffn: {
     readonly hidden: number;
     readonly numExperts: number;
@@ -168,12 +168,6 @@ function* unfitting(config: Shape, traits: Traits): Generator<[message: string, 
     if (value === undefined || value === usual[setting] || traits.settings.includes(setting)) continue;
     yield [`${family} has no place for another ${setting} than ${usual[setting]}`, setting];
   }
-  if (config.scoreCap === null && traits.scoreCap !== null) {
-    yield [`the scores of ${family} are capped`, 'scoreCap'];
-  }
-  if (config.qkvBias !== undefined && config.qkvBias !== traits.qkvBias) {
-    yield [`${family} has ${traits.qkvBias ? '' : 'no '}biases there`, 'qkvBias'];
-  }
 }
 
 /**
@@ -203,9 +197,8 @@ function completed(input: Shape, vocabSize: number): ModelConfig {
     headDim: headDimOf(input),
     normEpsilon: input.normEpsilon ?? traits.normEpsilon,
     clipQkv: input.clipQkv === undefined ? traits.clipQkv : input.clipQkv,
-    qkvBias: input.qkvBias ?? traits.qkvBias,
     tieEmbeddings: input.tieEmbeddings ?? traits.tieEmbeddings,
-    scoreCap: input.scoreCap === undefined ? traits.scoreCap : input.scoreCap,
+    scoreCap: input.scoreCap ?? traits.scoreCap,
     embeddingScale: input.embeddingScale ?? traits.embeddingScale,
     logitScale: input.logitScale ?? traits.logitScale,
     ffn: {
@@ -224,4 +217,9 @@ function headDimOf(config: Pick<Shape, 'dModel' | 'numHeads' | 'headDim'>): numb
 /** A model's traits: what its family leaves no choice in. */
 export function traitsOfModel(config: Pick<ModelConfig, 'family'>): Traits {
   return traitsOf(config.family);
+}
+
+/** Whether layers have a router: DBRX with one expert, a dense model, has one too, since its files have a place for it. */
+export function hasRouter({ family, ffn }: Pick<ModelConfig, 'family' | 'ffn'>): boolean {
+  return ffn.numExperts > 1 || family === 'dbrx';
 }

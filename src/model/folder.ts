@@ -14,8 +14,7 @@ import { readConfigJson } from './open-model.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 import { layoutOf, SafetensorsSource } from './tensor-sources.ts';
 import type { Transformer } from './transformer.ts';
-import { PieceReader, storedValues } from './weight-map.ts';
-import { joined } from './write-model.ts';
+import { joined, PieceReader, storedValues } from './weight-map.ts';
 
 /** The file of weights of a folder that is written here. */
 export const WEIGHTS = 'model.safetensors';

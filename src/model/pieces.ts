@@ -4,7 +4,7 @@
  * within the parameters of a {@link Transformer} stands here.
  * Legend: D model dim, C = (H + 2G)·P, F hidden dim of an expert, V vocabulary.
  */
-import { type ModelConfig, traitsOfModel } from './config.ts';
+import { hasRouter, type ModelConfig, traitsOfModel } from './config.ts';
 
 export interface Piece {
   readonly name: string;
@@ -39,8 +39,8 @@ function* blockPieces(config: ModelConfig, block: string): Generator<Piece> {
 
 /** q, k and v, each some rows of one product, with their biases. */
 function* attentionPieces(config: ModelConfig, name: string): Generator<Piece> {
-  const { dModel, numHeads, kvHeads, headDim, qkvBias } = config;
-  const { qkNorm, outBias } = traitsOfModel(config);
+  const { dModel, numHeads, kvHeads, headDim } = config;
+  const { qkNorm, outBias, qkvBias } = traitsOfModel(config);
   const [queries, keys] = [numHeads * headDim, kvHeads * headDim];
   const parts = [
     ['q', queries, 0],
@@ -67,10 +67,10 @@ function* attentionPieces(config: ModelConfig, name: string): Generator<Piece> {
 
 /** gate, up [F, D] and down [F, D] (y = h · down) of every expert. */
 function* expertPieces(config: ModelConfig, name: string): Generator<Piece> {
-  const { family, dModel, ffn } = config;
+  const { dModel, ffn } = config;
   const { hidden, numExperts, sharedHidden } = ffn;
   const size = hidden * dModel;
-  if (numExperts > 1 || family === 'dbrx') yield whole(`${name}.router`, [numExperts, dModel]);
+  if (hasRouter(config)) yield whole(`${name}.router`, [numExperts, dModel]);
   for (let e = 0; e < numExperts; e++) {
     const shape = [hidden, dModel];
     yield { name: `${name}.${e}.gate`, shape, parameter: `${name}.gate_up`, offset: 2 * e * size };

@@ -1,6 +1,6 @@
 /** What follows from a model's shape alone: parameters, FLOPs, memory. Nothing here allocates weights. */
 import { INT8_BLOCK } from '../tensor/index.ts';
-import type { ModelConfig } from './config.ts';
+import { hasRouter, type ModelConfig } from './config.ts';
 import { traitsOf } from './families/traits.ts';
 
 export interface ParameterCount {
@@ -17,7 +17,7 @@ export function countParameters(config: ModelConfig): ParameterCount {
   const { positions, normBias, postNorms, ffn: kind, hasSharedExpert } = traitsOf(config.family);
   const norm = dModel * (normBias ? 2 : 1);
   const expert = (kind === 'gated' ? 3 : 2) * dModel * ffn.hidden + feedForwardBiases(config);
-  const router = ffn.numExperts > 1 || config.family === 'dbrx' ? ffn.numExperts * dModel : 0;
+  const router = hasRouter(config) ? ffn.numExperts * dModel : 0;
   const everyToken = hasSharedExpert ? 3 * dModel * ffn.sharedHidden + dModel : 0;
   const shared = attentionParameters(config) + (postNorms ? 4 : 2) * norm + router + everyToken;
   const table = vocabSize * dModel;
@@ -28,8 +28,8 @@ export function countParameters(config: ModelConfig): ParameterCount {
   return { total, active, activeInProducts: active - learned - (tieEmbeddings ? 0 : table) };
 }
 
-function attentionParameters({ family, dModel, numHeads, kvHeads, headDim, qkvBias }: ModelConfig): number {
-  const { qkNorm, outBias } = traitsOf(family);
+function attentionParameters({ family, dModel, numHeads, kvHeads, headDim }: ModelConfig): number {
+  const { qkNorm, outBias, qkvBias } = traitsOf(family);
   const columns = (numHeads + 2 * kvHeads) * headDim;
   const normed = qkNorm === 'none' ? 0 : qkNorm === 'head' ? 2 * headDim : (numHeads + kvHeads) * headDim;
   const biases = (qkvBias ? columns : 0) + (outBias ? dModel : 0);

@@ -37,7 +37,7 @@ import {
   type Tensor,
 } from '../tensor/index.ts';
 import type { KvCache } from './cache.ts';
-import { type ModelConfig, traitsOfModel } from './config.ts';
+import { hasRouter, type ModelConfig, traitsOfModel } from './config.ts';
 
 export interface TransformerOptions {
   readonly precision: Precision;
@@ -254,17 +254,8 @@ function createBlock(
   layer: number,
   shared: { readonly precision: Precision; readonly format: PackedFormat; readonly scores?: ScoreChange },
 ): Block {
-  const {
-    dModel,
-    numHeads: heads,
-    kvHeads,
-    headDim,
-    numLayers,
-    qkvBias,
-    normEpsilon,
-    slidingWindow,
-  } = config;
-  const { qkNorm, outBias, postNorms } = traitsOfModel(config);
+  const { dModel, numHeads: heads, kvHeads, headDim, numLayers, normEpsilon, slidingWindow } = config;
+  const { qkNorm, qkvBias, outBias, postNorms } = traitsOfModel(config);
   const depthScale = 1 / Math.sqrt(2 * numLayers);
   const name = `blocks.${layer}`;
   const norm = (of: string) => new Norm(store, `${name}.${of}`, normOptions(config));
@@ -298,13 +289,13 @@ function createFeedForward(
   config: ModelConfig,
   format: PackedFormat,
 ): Experts | Mlp {
-  const { family, dModel, ffn, numLayers } = config;
+  const { dModel, ffn, numLayers } = config;
   const { ffn: kind, outBias } = traitsOfModel(config);
   const std = stdOf(config, dModel);
   const outStd = stdOf(config, ffn.hidden) / Math.sqrt(2 * numLayers);
   const options = { ...ffn, dModel, std, outStd, format };
   if (kind === 'plain') return new Mlp(store, `${block}.mlp`, { ...options, bias: outBias });
-  return new Experts(store, `${block}.experts`, { ...options, alwaysRouter: family === 'dbrx' });
+  return new Experts(store, `${block}.experts`, { ...options, hasRouter: hasRouter(config) });
 }
 
 function normOptions(config: ModelConfig): NormOptions {

@@ -115,6 +115,20 @@ export function* storedValues(
   }
 }
 
+/** All parts of a tensor as one array; the only part as it is. */
+export function joined({ shape }: StoredTensor, parts: Iterable<Float32Array>): Float32Array {
+  const size = sizeOf(shape);
+  let values: Float32Array | undefined;
+  let offset = 0;
+  for (const part of parts) {
+    if (part.length === size) return part;
+    values ??= new Float32Array(size);
+    values.set(part, offset);
+    offset += part.length;
+  }
+  return values ?? new Float32Array(0);
+}
+
 /** [rows, columns] -> [columns, rows], in blocks that fit the caches. */
 function transposed(x: Float32Array, rows: number, columns: number): Float32Array {
   const BLOCK = 32;

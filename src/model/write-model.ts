@@ -4,7 +4,6 @@
 import { join } from 'node:path';
 import { DabarexError, type OnProgress } from '../base/index.ts';
 import {
-  type ArrayDtype,
   type GgmlType,
   type GgufTensorToWrite,
   type GgufValue,
@@ -18,7 +17,7 @@ import { u32 } from './families/gguf-settings.ts';
 import { formatsOf } from './families/index.ts';
 import { divisorsOf } from './families/rope-divisors.ts';
 import type { OpenModel } from './open-model.ts';
-import { type StoredTensor, storedValues } from './weight-map.ts';
+import { joined, type StoredTensor, storedValues } from './weight-map.ts';
 
 /** Types of weights, as people write them. */
 export const WEIGHT_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_k', 'q6_k'] as const;
@@ -41,7 +40,12 @@ export interface HuggingFaceExtras {
   readonly files: ReadonlyMap<string, string | Uint8Array>;
 }
 
-const HF_DTYPES: Partial<Record<WeightType, ArrayDtype>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
+const HF_DTYPES: Partial<Record<WeightType, keyof typeof TORCH_DTYPES>> = {
+  f32: 'F32',
+  f16: 'F16',
+  bf16: 'BF16',
+};
+const TORCH_DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 
 /**
  * Writes a folder of Hugging Face's, whole or not at all.
@@ -72,11 +76,11 @@ export function writeHuggingFace(
     shape: tensor.shape,
     data: () => count(joined(tensor, storedValues(tensor, model.pieces, model.read))),
   }));
-  const json = `${JSON.stringify(huggingFace.writeConfig({ ...config }), null, 2)}\n`.replace(
-    '"torch_dtype": "float32"',
-    `"torch_dtype": "${{ F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[dtype as 'F32']}"`,
-  );
-  const files = new Map<string, string | Uint8Array>([...extras.files, ['config.json', json]]);
+  const written = { ...huggingFace.writeConfig(config), torch_dtype: TORCH_DTYPES[dtype] };
+  const files = new Map<string, string | Uint8Array>([
+    ...extras.files,
+    ['config.json', `${JSON.stringify(written, null, 2)}\n`],
+  ]);
   const checksums = writeHfFolder(dir, { tensors, files }, options);
   return Object.keys(checksums).map((name) => join(dir, name));
 }
@@ -171,20 +175,6 @@ function counter(layout: readonly StoredTensor[], { onProgress }: WriteModelOpti
 
 function* counted(parts: Iterable<Float32Array>, count: (part: Float32Array) => Float32Array) {
   for (const part of parts) yield count(part);
-}
-
-/** All parts of a tensor as one array; the only part as it is. */
-export function joined({ shape }: StoredTensor, parts: Iterable<Float32Array>): Float32Array {
-  const size = shape.reduce((a, b) => a * b, 1);
-  let values: Float32Array | undefined;
-  let offset = 0;
-  for (const part of parts) {
-    if (part.length === size) return part;
-    values ??= new Float32Array(size);
-    values.set(part, offset);
-    offset += part.length;
-  }
-  return values ?? new Float32Array(0);
 }
 
 function notRepresentable(path: string, reason: string, remedy: string): DabarexError {

@@ -36,8 +36,8 @@ export interface ExpertsConfig {
   readonly format: PackedFormat;
   /** hidden dim of the expert that every token takes; 0 for none */
   readonly sharedHidden: number;
-  /** a router also where there is nothing to route: DBRX with one expert */
-  readonly alwaysRouter: boolean;
+  /** also where there is nothing to route: DBRX with one expert */
+  readonly hasRouter: boolean;
 }
 
 export interface ExpertsOutput {
@@ -62,7 +62,7 @@ export class Experts {
     const { dModel, hidden, numExperts, std, outStd, format } = config;
     const router = { inputs: dModel, outputs: numExperts, std, format: 'f32' as const };
     this.config = config;
-    if (numExperts > 1 || config.alwaysRouter) this.router = new Linear(store, `${name}.router`, router);
+    if (config.hasRouter) this.router = new Linear(store, `${name}.router`, router);
     const gateUpShape = [numExperts, 2 * hidden, dModel];
     const downShape = [numExperts, hidden, dModel];
     this.gateUp = store.createMatrix(`${name}.gate_up`, gateUpShape, { std, format });

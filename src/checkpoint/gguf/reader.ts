@@ -4,7 +4,7 @@
  */
 import { DabarexError } from '../../base/index.ts';
 import { type BlockKernels, createKernels } from '../../tensor/index.ts';
-import { ByteFile } from '../byte-file.ts';
+import { ByteFile, requireRows } from '../byte-file.ts';
 import { type GgufHeader, type GgufTensor, readGgufHeader } from './header.ts';
 import { isBlockFormat, isReadable, NUMBER_ARRAYS, TENSOR_TYPES } from './tensor-types.ts';
 import { type GgufMetadata, type GgufValue, ggufInvalid, ggufNumber } from './values.ts';
@@ -168,17 +168,7 @@ class OpenGguf implements GgufFile {
 
   private placeOf(tensor: GgufTensor, startRow: number, endRow: number) {
     const rows = rowsOf(tensor);
-    if (
-      !(
-        Number.isInteger(startRow) &&
-        Number.isInteger(endRow) &&
-        0 <= startRow &&
-        startRow <= endRow &&
-        endRow <= rows
-      )
-    ) {
-      throw new RangeError(`rows ${startRow} to ${endRow} of "${tensor.name}", which has ${rows}`);
-    }
+    requireRows(tensor.name, startRow, endRow, rows);
     const rowBytes = rows === 0 ? 0 : tensor.sizeBytes / rows;
     return { byteOffset: tensor.byteOffset + startRow * rowBytes, sizeBytes: (endRow - startRow) * rowBytes };
   }

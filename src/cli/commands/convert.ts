@@ -1,7 +1,7 @@
 /** `dabarex convert`: a model from one format to another, tensor by tensor. */
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { DabarexError } from '../../base/index.ts';
 import {
   huggingFaceFiles,
@@ -18,6 +18,7 @@ import { examples } from '../help.ts';
 import { findModel } from '../model-folder.ts';
 import { formatBytes, formatSeconds } from '../output.ts';
 import { createProgressDisplay } from '../progress.ts';
+import { byteCount } from '../sampling.ts';
 
 interface ConvertOptions {
   readonly to?: 'hf' | 'gguf' | 'dabarex';
@@ -47,7 +48,7 @@ export function convertModelCommand(context: CliContext): Command {
         [...WEIGHT_TYPES],
       ),
     )
-    .option('--shard-size <size>', 'the most a file may have: 500mb, 5gb; default: one file', byteSize)
+    .option('--shard-size <size>', 'the most a file may have: 500MB, 5GB; default: one file', byteCount)
     .option('--tokenizer <file>', 'a tokenizer for a model that comes without: tokenizer.json, tokenizer.bin')
     .option('--force', 'replace what is there')
     .option('--json', 'one JSON object')
@@ -59,7 +60,7 @@ export function convertModelCommand(context: CliContext): Command {
           'the newest checkpoint of a run, for llama.cpp',
         ],
         ['dabarex convert model.gguf model-hf --type bf16', 'back into a Hugging Face folder'],
-        ['dabarex convert mixtral-hf mixtral.gguf --type q4_k --shard-size 5gb', 'in several parts'],
+        ['dabarex convert mixtral-hf mixtral.gguf --type q4_k --shard-size 5GB', 'in several parts'],
         ['dabarex convert stories15M.bin stories --tokenizer tokenizer.bin', 'a llama2.c model'],
       ]),
     )
@@ -109,13 +110,4 @@ function convert(input: string, out: string, options: ConvertOptions, context: C
   const seconds = (context.now() - startedMs) / 1000;
   if (options.json) context.printJson({ path, format: to, type, files, sizeBytes, seconds });
   else context.print(`${path}: ${type}, ${formatBytes(sizeBytes)} in ${formatSeconds(seconds)}`);
-}
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, kb: 1e3, mb: 1e6, gb: 1e9 };
-
-function byteSize(text: string): number {
-  const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([kmg]?b)?$/i.exec(text.trim()) ?? [];
-  const size = Number(digits) * (UNITS[(unit ?? '').toLowerCase().replace(/^b$/, '')] ?? Number.NaN);
-  if (!(size >= 1)) throw new InvalidArgumentError('Give a size such as 500mb or 5gb.');
-  return Math.floor(size);
 }

@@ -10,7 +10,7 @@ import { parseConfig } from '../../base/index.ts';
 import { completeModelConfig, type ModelConfig, modelConfigSchema } from '../config.ts';
 import type { FamilyFormats, GgufDescription, Layout } from './formats.ts';
 import { baseSettings, f32, ggufShape, numberOf } from './gguf-settings.ts';
-import { expertsOf, LayoutBuilder } from './layout.ts';
+import { expertsOf, ggufLayout, LayoutBuilder } from './layout.ts';
 
 /** What is clamped to it is not changed. */
 const NO_CLAMP = 1e30;
@@ -169,10 +169,7 @@ function norms(layout: LayoutBuilder, block: number): void {
 }
 
 const gguf: Layout = (config) => {
-  const layout = new LayoutBuilder(config);
-  layout.add('token_embd.weight', 'embedding');
-  layout.add('output_norm.weight', 'norm_f');
-  if (!config.tieEmbeddings) layout.add('output.weight', 'head');
+  const layout = ggufLayout(config);
   for (let i = 0; i < config.numLayers; i++) {
     const [theirs, own] = [`blk.${i}`, `blocks.${i}`];
     layout.add(`${theirs}.attn_norm.weight`, `${own}.norm_1`);

@@ -1,7 +1,7 @@
 /** Settings that all architectures of GGUF share, read and written. @see ggml-org/llama.cpp, gguf.md and llama-arch.cpp */
 import { DabarexError } from '../../base/index.ts';
 import { type GgufValue, ggufNumber, ggufStrings } from '../../checkpoint/index.ts';
-import type { ModelConfig } from '../config.ts';
+import { hasRouter, type ModelConfig } from '../config.ts';
 import type { GgufDescription } from './formats.ts';
 import { type Family, traitsOf } from './traits.ts';
 
@@ -47,7 +47,7 @@ export function* baseSettings(config: ModelConfig, architecture: string): Genera
   yield [key('attention.head_count'), u32(config.numHeads)];
   yield [key('attention.head_count_kv'), u32(config.kvHeads)];
   yield [key('vocab_size'), u32(config.vocabSize)];
-  if (ffn.numExperts > 1 || architecture === 'dbrx') {
+  if (hasRouter(config)) {
     yield [key('expert_count'), u32(ffn.numExperts)];
     yield [key('expert_used_count'), u32(ffn.topK)];
   }

@@ -6,7 +6,6 @@ import type { GgufDescription } from './formats.ts';
 /** Checks and completes; embeddings are tied where the file has no output matrix. @throws config_invalid */
 export function completeShape(file: GgufDescription, shape: object): ModelConfig {
   const tieEmbeddings = !file.hasTensor('output.weight');
-  const qkvBias = file.hasTensor('blk.0.attn_q.bias') || file.hasTensor('blk.0.attn_qkv.bias');
-  const parsed = parseConfig(modelConfigSchema, { tieEmbeddings, qkvBias, ...shape }, file.path);
+  const parsed = parseConfig(modelConfigSchema, { tieEmbeddings, ...shape }, file.path);
   return completeModelConfig(parsed);
 }

@@ -9,7 +9,7 @@ import { completeModelConfig, type ModelConfig, modelConfigSchema } from '../con
 import type { FamilyFormats, Layout } from './formats.ts';
 import { baseSettings, f32, floatOf, ggufShape } from './gguf-settings.ts';
 import { completeShape } from './gguf-shape.ts';
-import { LayoutBuilder } from './layout.ts';
+import { ggufLayout, LayoutBuilder } from './layout.ts';
 import { refused } from './llama-config.ts';
 
 const count = z.number().int().positive();
@@ -93,46 +93,38 @@ function huggingFace(prefix: string): Layout {
           pieces.map((piece) => `${piece}.bias`),
         );
       };
-      addNorm(layout, `${theirs}.ln_1`, `${own}.norm_1`);
+      layout.addWithBias(`${theirs}.ln_1`, `${own}.norm_1`);
       matrix(
         'attn.c_attn',
         ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`),
       );
       matrix('attn.c_proj', [`${own}.attention.out`]);
-      addNorm(layout, `${theirs}.ln_2`, `${own}.norm_2`);
+      layout.addWithBias(`${theirs}.ln_2`, `${own}.norm_2`);
       matrix('mlp.c_fc', [`${own}.mlp.up`]);
       matrix('mlp.c_proj', [`${own}.mlp.down`]);
     }
-    addNorm(layout, `${prefix}ln_f`, 'norm_f');
+    layout.addWithBias(`${prefix}ln_f`, 'norm_f');
     if (!config.tieEmbeddings) layout.add('lm_head.weight', 'head');
     return layout.tensors;
   };
 }
 
-function addNorm(layout: LayoutBuilder, name: string, piece: string): void {
-  layout.add(`${name}.weight`, piece);
-  layout.add(`${name}.bias`, `${piece}.bias`);
-}
-
 const gguf: Layout = (config) => {
-  const layout = new LayoutBuilder(config);
-  layout.add('token_embd.weight', 'embedding');
+  const layout = ggufLayout(config);
   layout.add('position_embd.weight', 'positions');
-  addNorm(layout, 'output_norm', 'norm_f');
-  if (!config.tieEmbeddings) layout.add('output.weight', 'head');
   for (let i = 0; i < config.numLayers; i++) {
     const [theirs, own] = [`blk.${i}`, `blocks.${i}`];
     const qkv = ['q', 'k', 'v'].map((part) => `${own}.attention.${part}`);
-    addNorm(layout, `${theirs}.attn_norm`, `${own}.norm_1`);
+    layout.addWithBias(`${theirs}.attn_norm`, `${own}.norm_1`);
     layout.addJoined(`${theirs}.attn_qkv.weight`, qkv);
     layout.addJoined(
       `${theirs}.attn_qkv.bias`,
       qkv.map((piece) => `${piece}.bias`),
     );
-    addNorm(layout, `${theirs}.attn_output`, `${own}.attention.out`);
-    addNorm(layout, `${theirs}.ffn_norm`, `${own}.norm_2`);
-    addNorm(layout, `${theirs}.ffn_up`, `${own}.mlp.up`);
-    addNorm(layout, `${theirs}.ffn_down`, `${own}.mlp.down`);
+    layout.addWithBias(`${theirs}.attn_output`, `${own}.attention.out`);
+    layout.addWithBias(`${theirs}.ffn_norm`, `${own}.norm_2`);
+    layout.addWithBias(`${theirs}.ffn_up`, `${own}.mlp.up`);
+    layout.addWithBias(`${theirs}.ffn_down`, `${own}.mlp.down`);
   }
   return layout.tensors;
 };
@@ -159,10 +151,9 @@ export const gpt2: FamilyFormats = {
       yield ['gpt2.attention.layer_norm_epsilon', f32(config.normEpsilon)];
     },
     layouts: [gguf],
-    unfit: ({ ffn, clipQkv }) => {
-      if (ffn.activation !== 'gelu-tanh')
-        return `its feed-forward layer uses ${ffn.activation}, not gelu-tanh`;
-      return clipQkv === null ? undefined : 'q, k and v are clamped, which GGUF’s gpt2 has no place for';
-    },
+    unfit: ({ ffn }) =>
+      ffn.activation === 'gelu-tanh'
+        ? undefined
+        : `its feed-forward layer uses ${ffn.activation}, not gelu-tanh`,
   },
 };

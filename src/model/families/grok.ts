@@ -9,7 +9,7 @@ import { completeModelConfig, type ModelConfig, modelConfigSchema } from '../con
 import type { FamilyFormats, Layout } from './formats.ts';
 import { baseSettings, f32, floatOf, ggufShape, numberOf, u32 } from './gguf-settings.ts';
 import { completeShape } from './gguf-shape.ts';
-import { expertsOf, LayoutBuilder } from './layout.ts';
+import { expertsOf, ggufLayout, LayoutBuilder } from './layout.ts';
 import { traitsOf } from './traits.ts';
 
 const count = z.number().int().positive();
@@ -147,10 +147,7 @@ function huggingFace(names: Names): Layout {
 }
 
 const gguf: Layout = (config) => {
-  const layout = new LayoutBuilder(config);
-  layout.add('token_embd.weight', 'embedding');
-  layout.add('output_norm.weight', 'norm_f');
-  if (!config.tieEmbeddings) layout.add('output.weight', 'head');
+  const layout = ggufLayout(config);
   for (let i = 0; i < config.numLayers; i++) {
     const [theirs, own] = [`blk.${i}`, `blocks.${i}`];
     for (const [, piece, name] of NORMS) layout.add(`${theirs}.${name}.weight`, `${own}.${piece}`);
@@ -198,11 +195,5 @@ export const grok: FamilyFormats = {
       yield ['grok.logit_scale', f32(config.logitScale)];
     },
     layouts: [gguf],
-    unfit({ ffn, scoreCap, clipQkv }) {
-      if (scoreCap === null) return 'its scores are not capped';
-      if (clipQkv !== null) return 'q, k and v are clamped, which GGUF’s grok has no place for';
-      if (ffn.activation === 'silu') return 'its experts use silu, not gelu';
-      return ffn.normalizeWeights ? undefined : 'its experts’ weights are not divided by their sum';
-    },
   },
 };

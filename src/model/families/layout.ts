@@ -24,6 +24,12 @@ export class LayoutBuilder {
     this.tensors.push({ name, shape: this.shape(piece), parts: [{ piece }] });
   }
 
+  /** A matrix or a norm's scale as NAME.weight, and NAME.bias where the model has one. */
+  addWithBias(name: string, piece: string): void {
+    this.add(`${name}.weight`, piece);
+    if (this.has(`${piece}.bias`)) this.add(`${name}.bias`, `${piece}.bias`);
+  }
+
   /** A vector under a name, as a matrix of one row, or the other way round. */
   addAs(name: string, piece: string, shape: readonly number[]): void {
     this.tensors.push({ name, shape, parts: [{ piece }] });
@@ -60,6 +66,15 @@ export class LayoutBuilder {
     assert(shape, `the model has no ${piece}`);
     return shape;
   }
+}
+
+/** A layout that begins with what every GGUF architecture calls the same: the tables and the last norm. */
+export function ggufLayout(config: ModelConfig): LayoutBuilder {
+  const layout = new LayoutBuilder(config);
+  layout.add('token_embd.weight', 'embedding');
+  layout.addWithBias('output_norm', 'norm_f');
+  if (!config.tieEmbeddings) layout.add('output.weight', 'head');
+  return layout;
 }
 
 /** Names `part` of every expert of a layer: `blocks.0.experts.3.gate`. */

@@ -71,6 +71,10 @@ export function llamaConfig(family: Family, modelType: string, value: unknown, w
   if (file.model_type !== modelType && !(modelType === 'llama' && file.model_type === 'mistral')) {
     throw refused(where, `its model_type is ${file.model_type}, not ${modelType}`);
   }
+  // Llama's attention_bias puts one on the output projection, too; those of Qwen 2 are not told by its config.
+  if (file.attention_bias && !traitsOf(family).qkvBias) {
+    throw refused(where, 'its attention has biases on all projections (attention_bias)');
+  }
   if (file.mlp_bias) throw refused(where, 'its feed-forward layers have biases (mlp_bias)');
   if ((file.decoder_sparse_step ?? 1) !== 1 || (file.mlp_only_layers ?? []).length > 0) {
     throw refused(where, 'only some of its layers have experts (decoder_sparse_step, mlp_only_layers)');
@@ -91,7 +95,6 @@ export function llamaConfig(family: Family, modelType: string, value: unknown, w
     normEpsilon: file.rms_norm_eps ?? traitsOf(family).normEpsilon,
     clipQkv: file.clip_qkv ?? null,
     slidingWindow: windowed ? (file.sliding_window ?? null) : null,
-    qkvBias: biasOf(family, file, where),
     tieEmbeddings: file.tie_word_embeddings ?? false,
     ffn: expertsOf(family, file, where),
   };
@@ -115,15 +118,6 @@ function expertsOf(family: Family, file: Fields, where: string) {
       ? { sharedHidden: file.shared_expert_intermediate_size }
       : {}),
   };
-}
-
-/** Llama's attention_bias puts one on the output projection, too; Qwen 2's biases are not told by its config. */
-function biasOf(family: Family, file: Fields, where: string): boolean {
-  const { qkvBias } = traitsOf(family);
-  if (file.attention_bias && !qkvBias) {
-    throw refused(where, 'its attention has biases on all projections (attention_bias)');
-  }
-  return qkvBias;
 }
 
 function scalingOf(

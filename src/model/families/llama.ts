@@ -9,7 +9,7 @@ import type { ModelConfig } from '../config.ts';
 import type { FamilyFormats, GgufDescription, GgufFormat, Layout } from './formats.ts';
 import { baseSettings, f32, ggufShape, numberOf, u32 } from './gguf-settings.ts';
 import { completeShape } from './gguf-shape.ts';
-import { expertsOf, LayoutBuilder } from './layout.ts';
+import { expertsOf, ggufLayout, LayoutBuilder } from './layout.ts';
 import { llamaConfig, writeLlamaConfig } from './llama-config.ts';
 import { type Family, traitsOf } from './traits.ts';
 
@@ -91,12 +91,9 @@ function addFeedForward(layout: LayoutBuilder, theirs: string, own: string, name
 }
 
 /** `stacked`: experts in one tensor; else one by one, as files of before April 2024 have them. */
-function ggufLayout(isPaired: boolean, experts: 'stacked' | 'apart'): Layout {
+function ggufLlama(isPaired: boolean, experts: 'stacked' | 'apart'): Layout {
   return (config) => {
-    const layout = new LayoutBuilder(config);
-    layout.add('token_embd.weight', 'embedding');
-    layout.add('output_norm.weight', 'norm_f');
-    if (!config.tieEmbeddings) layout.add('output.weight', 'head');
+    const layout = ggufLayout(config);
     for (let i = 0; i < config.numLayers; i++) {
       const [theirs, own] = [`blk.${i}`, `blocks.${i}`];
       layout.add(`${theirs}.attn_norm.weight`, `${own}.norm_1`);
@@ -204,7 +201,7 @@ function ggufFormat({ family, gguf }: LlamaLike): GgufFormat {
         yield [key('expert_shared_feed_forward_length'), u32(config.ffn.sharedHidden)];
       }
     },
-    layouts: [ggufLayout(isPaired, 'stacked'), ggufLayout(isPaired, 'apart')],
+    layouts: [ggufLlama(isPaired, 'stacked'), ggufLlama(isPaired, 'apart')],
     unfit: (config) => unfitGguf(config, gguf),
   };
 }
@@ -229,7 +226,7 @@ function readGguf(file: GgufDescription, family: Family, gguf: LlamaLike['gguf']
 }
 
 function unfitGguf(
-  { family, ffn, tieEmbeddings, ropeScaling, clipQkv, qkvBias, ...config }: ModelConfig,
+  { ffn, tieEmbeddings, ropeScaling, clipQkv, slidingWindow, maxSeqLen }: ModelConfig,
   gguf: LlamaLike['gguf'],
 ): string | undefined {
   const { architecture } = gguf;
@@ -238,9 +235,7 @@ function unfitGguf(
   }
   if (clipQkv !== null) return `q, k and v are clamped, which GGUF’s ${architecture} has no place for`;
   if (ffn.activation !== 'silu') return `its feed-forward layer uses ${ffn.activation}, not silu`;
-  if (qkvBias !== traitsOf(family).qkvBias && architecture !== 'llama')
-    return 'its biases are not those of the family';
-  if (config.slidingWindow !== null && config.slidingWindow < config.maxSeqLen) {
+  if (slidingWindow !== null && slidingWindow < maxSeqLen) {
     return 'it attends within a sliding window, which llama.cpp leaves out for this architecture';
   }
   if (ropeScaling?.kind === 'yarn' && ropeScaling.attentionFactor !== undefined) {

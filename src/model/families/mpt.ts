@@ -9,7 +9,7 @@ import { completeModelConfig, type ModelConfig, modelConfigSchema } from '../con
 import type { FamilyFormats, Layout } from './formats.ts';
 import { baseSettings, f32, floatOf, ggufShape } from './gguf-settings.ts';
 import { completeShape } from './gguf-shape.ts';
-import { LayoutBuilder } from './layout.ts';
+import { ggufLayout, LayoutBuilder } from './layout.ts';
 import { refused } from './llama-config.ts';
 
 const count = z.number().int().positive();
@@ -139,10 +139,7 @@ const huggingFace: Layout = (config) => {
 };
 
 const gguf: Layout = (config) => {
-  const layout = new LayoutBuilder(config);
-  layout.add('token_embd.weight', 'embedding');
-  layout.add('output_norm.weight', 'norm_f');
-  if (!config.tieEmbeddings) layout.add('output.weight', 'head');
+  const layout = ggufLayout(config);
   for (let i = 0; i < config.numLayers; i++) {
     const [theirs, own] = [`blk.${i}`, `blocks.${i}`];
     layout.add(`${theirs}.attn_norm.weight`, `${own}.norm_1`);
@@ -176,7 +173,5 @@ export const mpt: FamilyFormats = {
       if (config.clipQkv !== null) yield ['mpt.attention.clamp_kqv', f32(config.clipQkv)];
     },
     layouts: [gguf],
-    unfit: ({ ffn }) =>
-      ffn.activation === 'silu' ? 'its feed-forward layer uses silu, not gelu' : undefined,
   },
 };

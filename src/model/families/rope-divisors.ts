@@ -24,13 +24,17 @@ export function scalingByDivisors(
   const factor = divisors.reduce((most, each) => Math.max(most, each), 1);
   if (factor === 1) return null;
   for (const originalMaxSeqLen of [8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8]) {
-    for (const [lowFreqFactor, highFreqFactor] of [[1, 4]] as const) {
-      const scaling = { kind: 'llama3', factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen } as const;
-      const own = divisorsOf(shape, scaling);
-      const isSame =
-        own.length === divisors.length && own.every((each, i) => Math.abs(each / divisors[i]! - 1) < 1e-4);
-      if (isSame) return scaling;
-    }
+    const scaling = {
+      kind: 'llama3',
+      factor,
+      lowFreqFactor: 1,
+      highFreqFactor: 4,
+      originalMaxSeqLen,
+    } as const;
+    const own = divisorsOf(shape, scaling);
+    const isSame =
+      own.length === divisors.length && own.every((each, i) => Math.abs(each / divisors[i]! - 1) < 1e-4);
+    if (isSame) return scaling;
   }
   throw new DabarexError(
     'config_invalid',
